@@ -1,0 +1,16 @@
+// Package murmuration is live video without a CDN: one binary, murmur, that everybody in a broadcast runs.
+// It holds no code itself; it is the map of the house. In reading order:
+//
+//   - chunker: access units (pictures, audio frames) become CMAF chunks of about 250 ms, each one IPLD block.
+//     chunker/envelope is the signed description of a chunk; chunker/FORMAT.md specifies both.
+//   - mesh: how chunks spread between peers: the libp2p host, the topics, what is accepted and forwarded, the log
+//     protocol for what was missed, links, the channel's record. mesh/PROTOCOL.md specifies it.
+//   - playlist: a window of chunks becomes LL-HLS text. No I/O.
+//   - node: one participant, which wires the rooms into an origin, a viewer or a seed.
+//     node/ingest reads RTMP, MPEG-TS, MP4 and draws the test picture; node/shim is the local HTTP face;
+//     node/web is the page's source; node/player is a headless LL-HLS client that measures.
+//   - cmd/murmur: flags and printing.
+//   - bench: benchmarks that put the rooms side by side, and the results worth keeping.
+//
+// Who may import whom is written in arch_test.go, with the reason for each ban.
+package murmuration
