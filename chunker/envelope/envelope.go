@@ -19,6 +19,12 @@ const (
 	MaxEncoded = 8 << 10
 	// MaxPrevious is how many previous envelopes one may link to.
 	MaxPrevious = 8
+	// MaxInteger bounds every integer of the encoding, so that JavaScript holds it exactly.
+	MaxInteger = 1<<53 - 1
+	// MinFragment is the smallest fragment size in bytes.
+	MinFragment = 1 << 10
+	// MaxExtensions is how many extension fields an envelope may carry.
+	MaxExtensions = 16
 	// HashSize is the size in bytes of a fragment hash: SHA2-256 cut to 128 bits (second preimages are what matters).
 	HashSize = 16
 	// DefaultFragment is the default fragment size in bytes: it leaves in one QUIC burst (DESIGN.md 5).
@@ -66,8 +72,18 @@ type Envelope struct {
 	FragmentSize uint32           // bytes of each fragment but the last
 	Fragments    [][HashSize]byte // hash of each fragment, in order
 
-	Previous  []cid.Cid // CIDs of the previous envelopes, nearest first; empty for the first of a track
+	Previous []cid.Cid // Previous[i] is the CID of the envelope at Seq-2^i of the same epoch; empty for Seq 0
+
+	// Extensions are fields that later versions add without a break: kept and signed whether or not they are known.
+	Extensions []Extension
+
 	Signature [ed25519.SignatureSize]byte
+}
+
+// Extension is one entry of the extensions map.
+type Extension struct {
+	Key   string // 1 to MaxName bytes of [0-9a-z-]
+	Value []byte // one canonical dag-cbor item
 }
 
 // ID names a chunk within its track.
