@@ -1,0 +1,89 @@
+// Which broadcast the page shows, and how it stands: pure decisions over the node's status.
+
+import { type Broadcast, type Status, hasMedia } from "./status";
+
+/** What the page tells the viewer. "interrupted": it had begun, and nothing new arrives. */
+export type ViewState = "connecting" | "offline" | "waiting" | "live" | "interrupted" | "ended";
+
+export type Decision =
+  | { action: "stay" }
+  | { action: "load"; broadcast: Broadcast }
+  /** Another broadcast is on, but the viewer is still watching this one: ask. */
+  | { action: "offer"; broadcast: Broadcast };
+
+/** Ids sort by start time, so the greatest id is the newest broadcast. */
+function newest(bs: Broadcast[]): Broadcast | undefined {
+  return bs.reduce<Broadcast | undefined>((best, b) => (!best || b.id > best.id ? b : best), undefined);
+}
+
+/** The broadcast to show to somebody who comes now: what is live, else what was interrupted, else the last one. */
+export function pick(status: Status): Broadcast | undefined {
+  const playable = status.broadcasts.filter(hasMedia);
+  for (const state of ["live", "waiting", "ended"] as const) {
+    const b = newest(playable.filter((x) => x.state === state));
+    if (b) return b;
+  }
+  return undefined;
+}
+
+/**
+ * Channel follow: what to do with the player when a new status has come.
+ * @param current the id that is loaded, or "" when none is
+ * @param busy there is still something of the loaded broadcast to see: it has not played to its end, or run dry
+ * @param quiet nothing new of the loaded broadcast has come for a while, whatever its state says
+ */
+export function decide(status: Status, current: string, busy: boolean, quiet = false): Decision {
+  const best = pick(status);
+  if (!best || best.id === current) return { action: "stay" };
+  const now = status.broadcasts.find((b) => b.id === current);
+  if (current === "" || !now) {
+    // What is loaded is unknown to the node (it restarted, or the window expired). An ended one
+    // that is being watched to its end is left alone; a live one takes over.
+    return current !== "" && busy && best.state === "ended" ? { action: "stay" } : { action: "load", broadcast: best };
+  }
+  if (best.state === "ended") return { action: "stay" };
+  // A live broadcast is never left for another that runs beside it.
+  if (now.state === "live" && !quiet) return { action: "stay" };
+  // An interrupted one is left only for one that began later and is really on: an origin that died
+  // and came back with a new broadcast leaves the old one without an end.
+  if (now.state !== "ended") return best.state === "live" && best.id > now.id && !busy ? { action: "load", broadcast: best } : { action: "stay" };
+  return busy ? { action: "offer", broadcast: best } : { action: "load", broadcast: best };
+}
+
+/** Silence in which no new chunk came before a "live" broadcast is called interrupted: several chunks and a repair. */
+export const quietAfterMs = 3500;
+
+/** Remembers when the newest chunk last changed, by this computer's own clock: no agreement of clocks needed. */
+export class Pulse {
+  private key = "";
+  private since = 0;
+
+  /** Milliseconds since the newest chunk of b changed. */
+  quiet(b: Broadcast, nowMs: number): number {
+    const key = b.id + b.tracks.map((t) => `/${t.epoch}-${t.newestSeq}`).join("");
+    if (key !== this.key) {
+      this.key = key;
+      this.since = nowMs;
+    }
+    return nowMs - this.since;
+  }
+}
+
+export interface Surroundings {
+  /** A status has come in the last seconds. */
+  connected: boolean;
+  status: Status | null;
+  current: string;
+  quietMs: number;
+}
+
+export function viewState({ connected, status, current, quietMs }: Surroundings): ViewState {
+  if (!status) return "connecting";
+  if (!connected) return "offline";
+  const b = status.broadcasts.find((x) => x.id === current) ?? pick(status);
+  if (!b) return status.broadcasts.some((x) => x.state === "ended") ? "ended" : "waiting";
+  if (b.state === "ended") return "ended";
+  if (!hasMedia(b)) return "waiting";
+  if (b.state === "waiting" || quietMs > quietAfterMs) return "interrupted";
+  return "live";
+}

@@ -1,0 +1,266 @@
+// The two ways to play LL-HLS: hls.js over Media Source Extensions, and the browser's own player
+// (Safari on older iPhones has no MSE). Both show the same face to player.ts.
+
+import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig } from "hls.js";
+import { Backoff } from "./backoff";
+
+/** Trouble that the viewer should know of. `fatal`: this browser cannot play this stream at all. */
+export interface Trouble {
+  kind: "network" | "media" | "codec" | "autoplay";
+  fatal: boolean;
+  detail: string;
+}
+
+export interface EngineHandler {
+  trouble(t: Trouble): void;
+  /** Media flows again. */
+  recovered(): void;
+  /** What there is to play begins or ends elsewhere now. */
+  window(w: Window): void;
+  /** Nothing helped: the owner should build a new engine. */
+  giveUp(): void;
+}
+
+/** The part of the broadcast that can be watched, in seconds of the video's own time. */
+export interface Window {
+  start: number;
+  /** The newest moment that the playlist names. */
+  edge: number;
+  /** Where a live viewer should be. */
+  live: number;
+  ended: boolean;
+}
+
+export interface Engine {
+  readonly name: "hls.js" | "native";
+  /** Capture time of the picture on screen, milliseconds since 1970. */
+  playhead(): number | null;
+  /** Whether to stay close to live, or to leave a viewer who rewound or paused where he is. */
+  follow(live: boolean): void;
+  destroy(): void;
+}
+
+/** Behind live by more than this, a live viewer is taken forward in one jump. */
+const maxLatency = 4;
+
+/** hls.js insists on a finite bound; a viewer who rewound is never taken forward against his will. */
+const noLatencyBound = 1e6;
+
+const catchUpRate = 1.1;
+
+/** Outages last as long as they last: playlists are asked for again until the broadcast is left. */
+const forEver = 1_000_000;
+
+const config: Partial<HlsConfig> = {
+  lowLatencyMode: true,
+  liveSyncDuration: 1.25,
+  liveMaxLatencyDuration: maxLatency,
+  maxLiveSyncPlaybackRate: catchUpRate,
+  liveSyncOnStallIncrease: 0.25,
+  backBufferLength: 30,
+  liveDurationInfinity: true,
+  // Parts are fMP4 already, so there is nothing to transmux and nothing for a worker to do.
+  enableWorker: false,
+  // One request less before the first picture, on a link that is this computer's own.
+  testBandwidth: false,
+  playlistLoadPolicy: {
+    default: {
+      // The node holds a blocking reload for at most 3 target durations.
+      maxTimeToFirstByteMs: 9000,
+      maxLoadTimeMs: 12_000,
+      timeoutRetry: { maxNumRetry: forEver, retryDelayMs: 0, maxRetryDelayMs: 0 },
+      errorRetry: { maxNumRetry: forEver, retryDelayMs: 250, maxRetryDelayMs: 2000, backoff: "exponential" },
+    },
+  },
+  manifestLoadPolicy: {
+    default: {
+      maxTimeToFirstByteMs: 9000,
+      maxLoadTimeMs: 12_000,
+      timeoutRetry: { maxNumRetry: 2, retryDelayMs: 0, maxRetryDelayMs: 0 },
+      errorRetry: { maxNumRetry: 3, retryDelayMs: 250, maxRetryDelayMs: 2000, backoff: "exponential" },
+    },
+  },
+  fragLoadPolicy: {
+    default: {
+      maxTimeToFirstByteMs: 5000,
+      maxLoadTimeMs: 30_000,
+      timeoutRetry: { maxNumRetry: 3, retryDelayMs: 0, maxRetryDelayMs: 0 },
+      errorRetry: { maxNumRetry: 4, retryDelayMs: 250, maxRetryDelayMs: 2000, backoff: "exponential" },
+    },
+  },
+};
+
+const codecErrors: readonly string[] = [
+  ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
+  ErrorDetails.BUFFER_ADD_CODEC_ERROR,
+  ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR,
+];
+
+class HlsEngine implements Engine {
+  readonly name = "hls.js";
+  private readonly hls: Hls;
+  private readonly backoff = new Backoff();
+  private retry = 0;
+  private mediaRecoveries: number[] = [];
+  private troubled = false;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly url: string,
+    private readonly handler: EngineHandler,
+  ) {
+    const hls = new Hls(config);
+    this.hls = hls;
+    hls.on(Events.ERROR, (_, data) => this.error(data));
+    hls.on(Events.FRAG_BUFFERED, () => {
+      this.backoff.reset();
+      if (this.troubled) {
+        this.troubled = false;
+        handler.recovered();
+      }
+    });
+    hls.on(Events.LEVEL_UPDATED, (_, { details }) => {
+      handler.window({
+        start: details.fragmentStart,
+        edge: details.edge,
+        live: details.live ? (hls.liveSyncPosition ?? details.edge) : details.edge,
+        ended: !details.live,
+      });
+    });
+    hls.loadSource(url);
+    hls.attachMedia(video);
+  }
+
+  playhead(): number | null {
+    return this.hls.playingDate?.getTime() ?? null;
+  }
+
+  follow(live: boolean): void {
+    this.hls.config.liveMaxLatencyDuration = live ? maxLatency : noLatencyBound;
+    this.hls.config.maxLiveSyncPlaybackRate = live ? catchUpRate : 1;
+    if (!live && this.video.playbackRate !== 1) this.video.playbackRate = 1;
+  }
+
+  destroy(): void {
+    clearTimeout(this.retry);
+    this.hls.destroy();
+  }
+
+  private error(data: ErrorData): void {
+    if (codecErrors.includes(data.details)) {
+      this.handler.trouble({ kind: "codec", fatal: data.fatal, detail: data.error?.message ?? data.details });
+      return;
+    }
+    if (data.type === ErrorTypes.NETWORK_ERROR && (data.fatal || this.backoff.attempts > 0)) {
+      this.troubled = true;
+      this.handler.trouble({ kind: "network", fatal: false, detail: data.details });
+    }
+    if (!data.fatal) return;
+    switch (data.type) {
+      case ErrorTypes.NETWORK_ERROR:
+        this.retryNetwork(data.details);
+        break;
+      case ErrorTypes.MEDIA_ERROR:
+        this.recoverMedia(data.details);
+        break;
+      default:
+        this.handler.giveUp();
+    }
+  }
+
+  private retryNetwork(details: string): void {
+    clearTimeout(this.retry);
+    this.retry = window.setTimeout(() => {
+      // Without a manifest there are no levels to start on.
+      if (this.hls.levels.length === 0 || details.startsWith("manifest")) this.hls.loadSource(this.url);
+      else this.hls.startLoad();
+    }, this.backoff.next());
+  }
+
+  /** Twice within ten seconds is cured by recovery; more often means that the buffers are beyond help. */
+  private recoverMedia(detail: string): void {
+    const now = performance.now();
+    this.mediaRecoveries = this.mediaRecoveries.filter((t) => now - t < 10_000);
+    this.mediaRecoveries.push(now);
+    this.troubled = true;
+    if (this.mediaRecoveries.length > 2) {
+      this.handler.trouble({ kind: "media", fatal: false, detail });
+      this.handler.giveUp();
+      return;
+    }
+    this.hls.recoverMediaError();
+    void this.video.play().catch(() => undefined);
+  }
+}
+
+/** getStartDate is Safari's: the date of the video's time zero, from PROGRAM-DATE-TIME. */
+type Dated = HTMLVideoElement & { getStartDate?: () => Date };
+
+class NativeEngine implements Engine {
+  readonly name = "native";
+  private readonly abort = new AbortController();
+  private readonly backoff = new Backoff();
+  private retry = 0;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    url: string,
+    handler: EngineHandler,
+  ) {
+    const { signal } = this.abort;
+    const report = () => {
+      const s = video.seekable;
+      if (s.length === 0) return;
+      const edge = s.end(s.length - 1);
+      handler.window({ start: s.start(0), edge, live: edge, ended: Number.isFinite(video.duration) });
+    };
+    for (const e of ["progress", "timeupdate", "durationchange"]) video.addEventListener(e, report, { signal });
+    video.addEventListener(
+      "playing",
+      () => {
+        this.backoff.reset();
+        handler.recovered();
+      },
+      { signal },
+    );
+    video.addEventListener(
+      "error",
+      () => {
+        const code = video.error?.code;
+        const codec = code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED && this.backoff.attempts > 3;
+        handler.trouble({ kind: codec ? "codec" : "network", fatal: codec, detail: video.error?.message ?? "" });
+        clearTimeout(this.retry);
+        this.retry = window.setTimeout(() => {
+          video.src = url;
+          video.load();
+          void video.play().catch(() => undefined);
+        }, this.backoff.next());
+      },
+      { signal },
+    );
+    video.src = url;
+  }
+
+  playhead(): number | null {
+    const start = (this.video as Dated).getStartDate?.().getTime();
+    return start !== undefined && Number.isFinite(start) ? start + this.video.currentTime * 1000 : null;
+  }
+
+  // The browser's own player keeps its own distance from live.
+  follow(): void {}
+
+  destroy(): void {
+    clearTimeout(this.retry);
+    this.abort.abort();
+    this.video.removeAttribute("src");
+    this.video.load();
+  }
+}
+
+export function canPlay(video: HTMLVideoElement): boolean {
+  return Hls.isSupported() || video.canPlayType("application/vnd.apple.mpegurl") !== "";
+}
+
+export function createEngine(video: HTMLVideoElement, url: string, handler: EngineHandler): Engine {
+  return Hls.isSupported() ? new HlsEngine(video, url, handler) : new NativeEngine(video, url, handler);
+}

@@ -1,0 +1,240 @@
+// The page of a Murmuration node: follows the node's status, plays what is on, shows how it fares.
+
+import { Pulse, type ViewState, decide, quietAfterMs, viewState } from "./broadcast";
+import { NodeClock, clocksDisagree, latencySeconds } from "./clock";
+import { Controls } from "./controls";
+import { byId, say, show } from "./dom";
+import { type Trouble, canPlay } from "./engine";
+import { Feed } from "./feed";
+import { Flock } from "./flock";
+import { seconds, shortId, span } from "./format";
+import { Player } from "./player";
+import { initShare, renderShare } from "./share";
+import { type Broadcast, type Status } from "./status";
+import { Swarm } from "./swarm";
+import { advice, sinceLine, stateWord, veil } from "./words";
+
+/** What the page knows, for end-to-end tests: read-only. */
+export interface Murmur {
+  /** Seconds from capture to the picture on screen; NaN while unknown. */
+  latency(): number;
+  /** Seconds of media ready after the playhead. */
+  buffered(): number;
+  readonly stalls: number;
+  readonly stalledMs: number;
+  readonly state: ViewState;
+  /** 0 until the first picture. */
+  readonly startupMs: number;
+  /** The video element's currentTime, seconds. */
+  readonly videoTime: number;
+  /** Capture time of the picture on screen, milliseconds since 1970; NaN while unknown. */
+  readonly playhead: number;
+  readonly broadcast: string;
+  readonly engine: string;
+}
+
+declare global {
+  interface Window {
+    readonly murmur: Murmur;
+  }
+}
+
+const clock = new NodeClock();
+const pulse = new Pulse();
+const swarm = new Swarm();
+const flock = new Flock(byId<HTMLCanvasElement>("flock"));
+const stage = byId("stage");
+
+let status: Status | null = null;
+let connected = false;
+let state: ViewState = "connecting";
+let current = "";
+let offered: Broadcast | null = null;
+let trouble: Trouble | null = null;
+let quietMs = 0;
+let finished = false;
+let adviceTitle = "";
+let adviceSince = 0;
+/** There was nothing to play when the page was opened. */
+let hadToWait = false;
+
+const player = new Player(byId<HTMLVideoElement>("video"), {
+  changed: () => render(),
+  trouble(t) {
+    trouble = t;
+    render();
+  },
+  ended() {
+    finished = true;
+    if (status) follow(status);
+    render();
+  },
+});
+const controls = new Controls(player);
+
+const latency = (): number | null => latencySeconds(clock.now(Date.now()), player.playhead());
+
+/** Whether there is still something of the loaded broadcast to see. */
+function busy(): boolean {
+  return player.started && !finished && !(player.stalls.stalled && player.buffered() < 0.3);
+}
+
+function load(b: Broadcast): void {
+  const live = b.state !== "ended";
+  // Start-up counts from opening the page, unless there was nothing to play yet.
+  const from = current === "" && !hadToWait ? 0 : performance.now();
+  current = b.id;
+  offered = null;
+  trouble = null;
+  finished = false;
+  player.load(b.playlist, from, live);
+}
+
+function follow(s: Status): void {
+  const d = decide(s, current, busy(), quietMs > quietAfterMs);
+  if (d.action === "load") load(d.broadcast);
+  offered = d.action === "offer" ? d.broadcast : null;
+  if (current === "") hadToWait = true;
+}
+
+function render(): void {
+  const b = status?.broadcasts.find((x) => x.id === current);
+  const here = performance.now();
+  quietMs = b ? pulse.quiet(b, here) : 0;
+  state = viewState({ connected, status, current, quietMs });
+
+  const title = b?.title || status?.title || "Murmuration";
+  say(byId("title"), title);
+  say(byId("state"), stateWord[state]);
+  byId("chip").dataset.state = state;
+  document.title = `${state === "live" ? "● " : ""}${title}${title === "Murmuration" ? "" : " · Murmuration"}`;
+  say(byId("since"), sinceLine(state, b?.started ?? null, quietMs, clock.now(Date.now())));
+
+  const l = latency();
+  const wrong = clocksDisagree(l);
+  const shown = wrong ? null : l;
+  const live = player.started && shown !== null && state !== "ended";
+  show(byId("now"), live);
+  say(byId("now-latency"), seconds(shown));
+  const playback = { latency: live ? shown : null, buffered: player.buffered(), started: player.started };
+  swarm.playback(playback);
+
+  renderStage();
+  renderTrouble(here, wrong);
+  controls.render();
+}
+
+function renderStage(): void {
+  // The picture stays as long as there is one to play, even when the venue is gone or the node is.
+  const dry = player.buffered() < 0.1 && (state === "interrupted" || state === "offline");
+  const idle = !player.started || finished || (dry && player.stalls.stalled);
+  const v = veil(idle && state === "live" ? "connecting" : state, status);
+  stage.dataset.view = state;
+  const veiled = idle && !(player.started && player.video.seeking);
+  stage.dataset.veiled = String(veiled);
+  const starting = state === "live" && !player.started;
+  say(byId("veil-title"), player.playBlocked ? "Ready" : starting ? "Starting" : v.title);
+  say(byId("veil-text"), player.playBlocked || starting ? "" : v.text);
+  const rewatch = state === "ended" && player.loaded && !player.started;
+  show(byId("big-play"), player.playBlocked || rewatch);
+  show(byId("spinner"), player.started && !veiled && player.stalls.stalled && state === "live");
+  stage.dataset.picture = String(player.hasPicture && player.started);
+  flock.run(veiled || (player.started && !player.hasPicture));
+}
+
+function renderTrouble(here: number, wrongClocks: boolean): void {
+  const box = byId("trouble");
+  const action = byId<HTMLButtonElement>("trouble-action");
+  if (offered) {
+    say(byId("trouble-title"), "The next broadcast has begun.");
+    say(byId("trouble-text"), offered.title);
+    say(action, "Watch it");
+    box.dataset.kind = "offer";
+    show(action, true);
+    show(box, true);
+    return;
+  }
+  const a = advice(state, status, trouble, wrongClocks, canPlay(player.video));
+  const title = a?.title ?? "";
+  if (title !== adviceTitle) {
+    adviceTitle = title;
+    adviceSince = here;
+  }
+  show(action, false);
+  box.dataset.kind = "trouble";
+  const due = a !== null && here - adviceSince >= a.afterMs;
+  if (due) {
+    say(byId("trouble-title"), a.title);
+    say(byId("trouble-text"), a.text);
+  }
+  show(box, due);
+}
+
+function renderStatus(s: Status): void {
+  swarm.status(
+    s,
+    s.broadcasts.find((b) => b.id === current),
+  );
+  renderShare(s.link);
+  say(byId("node"), [s.role, shortId(s.peerId)].filter(Boolean).join(" · "));
+  byId("node").title = s.peerId;
+  say(byId("about"), `murmur ${s.version}, up ${span(s.uptimeS)}${s.channel ? `, channel ${shortId(s.channel)}` : ""}`);
+}
+
+byId("trouble-action").addEventListener("click", () => {
+  if (offered) load(offered);
+  render();
+});
+
+new Feed({
+  status(s) {
+    status = s;
+    if (s.now !== null) clock.observe(s.now, Date.now());
+    follow(s);
+    renderStatus(s);
+    render();
+  },
+  connected(yes) {
+    if (connected === yes) return;
+    connected = yes;
+    render();
+  },
+}).start();
+
+initShare();
+render();
+setInterval(render, 250);
+setInterval(() => {
+  const l = latency();
+  swarm.record(performance.now(), { latency: clocksDisagree(l) || finished ? null : l, buffered: player.buffered(), started: player.started }, connected ? status : null);
+}, 1000);
+
+const murmur: Murmur = Object.freeze({
+  latency: () => latency() ?? NaN,
+  buffered: () => player.buffered(),
+  get stalls() {
+    return player.stalls.count;
+  },
+  get stalledMs() {
+    return Math.round(player.stalls.total);
+  },
+  get state() {
+    return state;
+  },
+  get startupMs() {
+    return Math.round(player.startupMs);
+  },
+  get videoTime() {
+    return player.video.currentTime;
+  },
+  get playhead() {
+    return player.playhead() ?? NaN;
+  },
+  get broadcast() {
+    return current;
+  },
+  get engine() {
+    return player.engineName;
+  },
+});
+Object.defineProperty(window, "murmur", { value: murmur });

@@ -1,0 +1,93 @@
+import { describe, expect, it } from "vitest";
+import { Pulse, decide, pick, quietAfterMs, viewState } from "../src/broadcast";
+import { type Status, parseStatus } from "../src/status";
+
+/** "a:live b:ended c:waiting!" where ! marks a broadcast without media yet. */
+function status(spec: string): Status {
+  return parseStatus({
+    broadcasts: spec
+      .split(" ")
+      .filter(Boolean)
+      .map((w) => {
+        const [id, state] = w.split(":") as [string, string];
+        const empty = state.endsWith("!");
+        return { id, state: state.replace("!", ""), tracks: empty ? [] : [{ name: "main", epoch: 1, newest_seq: 1, chunks: { received: 1 } }] };
+      }),
+  });
+}
+
+describe("pick", () => {
+  it.each([
+    ["", undefined],
+    ["a:live!", undefined],
+    ["a:live b:live", "b"],
+    ["b:live a:live", "b"],
+    ["a:live b:ended c:waiting", "a"],
+    ["a:waiting b:ended", "a"],
+    ["a:ended b:ended", "b"],
+    ["a:ended b:live!", "a"],
+  ])("of %j takes %s", (spec, want) => expect(pick(status(spec))?.id).toBe(want));
+});
+
+describe("decide", () => {
+  it.each([
+    // what is on, what is loaded, busy, want
+    ["", "", false, "stay"],
+    ["a:live", "", false, "load a"],
+    ["a:ended", "", false, "load a"],
+    ["a:live", "a", true, "stay"],
+    ["a:ended", "a", false, "stay"],
+    ["a:live b:live", "a", true, "stay"],
+    ["a:live b:live", "a", false, "stay"],
+    ["a:waiting", "a", true, "stay"],
+    ["a:waiting b:live", "a", true, "stay"],
+    ["a:waiting b:live", "a", false, "load b"],
+    ["a:live b:waiting", "b", false, "stay"],
+    ["a:ended b:live", "a", false, "load b"],
+    ["a:ended b:live", "a", true, "offer b"],
+    ["a:ended b:live!", "a", false, "stay"],
+    ["b:live", "a", true, "load b"],
+    ["b:ended", "a", true, "stay"],
+    ["b:ended", "a", false, "load b"],
+  ])("on %j with %j loaded, busy %s: %s", (spec, current, busy, want) => {
+    const d = decide(status(spec), current, busy);
+    expect(d.action === "stay" ? "stay" : `${d.action} ${d.broadcast.id}`).toBe(want);
+  });
+});
+
+it("leaves a broadcast that fell silent without an end for one that began later", () => {
+  const of = (spec: string, busy: boolean) => decide(status(spec), "b", busy, true).action;
+  expect(of("b:live c:live", false)).toBe("load");
+  expect(of("b:live c:live", true)).toBe("stay");
+  expect(of("a:live b:live", false)).toBe("stay");
+});
+
+describe("viewState", () => {
+  it.each([
+    [false, null, 0, "connecting"],
+    [false, "a:live", 0, "offline"],
+    [true, "", 0, "waiting"],
+    [true, "a:waiting!", 0, "waiting"],
+    [true, "a:live!", 0, "waiting"],
+    [true, "a:live", 0, "live"],
+    [true, "a:live", quietAfterMs + 1, "interrupted"],
+    [true, "a:waiting", 0, "interrupted"],
+    [true, "a:ended", 0, "ended"],
+    [true, "a:ended!", 0, "ended"],
+  ])("connected %s, %j, quiet %d ms: %s", (connected, spec, quietMs, want) => {
+    expect(viewState({ connected, status: spec === null ? null : status(spec), current: "a", quietMs })).toBe(want);
+  });
+});
+
+describe("Pulse", () => {
+  it("counts from the last change of the newest chunk, and anew for another broadcast", () => {
+    const p = new Pulse();
+    const a = status("a:live").broadcasts[0]!;
+    expect(p.quiet(a, 1000)).toBe(0);
+    expect(p.quiet(a, 1800)).toBe(800);
+    a.tracks[0]!.newestSeq = 2;
+    expect(p.quiet(a, 2000)).toBe(0);
+    expect(p.quiet(a, 9000)).toBe(7000);
+    expect(p.quiet(status("b:live").broadcasts[0]!, 9100)).toBe(0);
+  });
+});
