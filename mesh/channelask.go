@@ -1,0 +1,160 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+
+	"murmuration/chunker/envelope"
+)
+
+// serveChannel answers one request of the channel protocol.
+func (n *Node) serveChannel(s network.Stream) {
+	from := s.Conn().RemotePeer()
+	if err := n.answerChannel(s, from); err != nil {
+		n.log.Debug("channel request not served", "peer", from, "err", err)
+		if errors.Is(err, ErrChannelWire) {
+			n.gate.offend(from, offenceMalformed)
+		}
+		s.Reset()
+		return
+	}
+	s.Close()
+}
+
+func (n *Node) answerChannel(s network.Stream, from peer.ID) error {
+	leave, err := n.admit.enter(from, n.now())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	_ = s.SetDeadline(time.Now().Add(requestTimeout))
+	raw, err := readSized(s, maxChannelRequest)
+	if err != nil {
+		return err
+	}
+	req, err := parseChannelRequest(raw)
+	if err != nil {
+		return err
+	}
+	_, err = s.Write(n.knownOf(req, from).appendTo(nil))
+	return err
+}
+
+// knownOf returns what the node tells a peer of a channel.
+func (n *Node) knownOf(req channelRequest, from peer.ID) channelAnswer {
+	f := n.feed(req.Channel)
+	if f == nil {
+		return channelAnswer{}
+	}
+	a := channelAnswer{Follows: true}
+	f.mu.Lock()
+	a.Record = f.raw
+	f.mu.Unlock()
+	book, ok := peerstore.GetCertifiedAddrBook(n.host.Peerstore())
+	if !ok || req.Peers == 0 {
+		return a
+	}
+	peers := f.topic.ListPeers()
+	rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
+	for _, p := range peers {
+		env := book.GetPeerRecord(p)
+		if p == from || env == nil || len(a.Peers) == req.Peers {
+			continue
+		}
+		if raw, err := env.Marshal(); err == nil && len(raw) <= maxSignedAddresses {
+			a.Peers = append(a.Peers, raw)
+		}
+	}
+	return a
+}
+
+func (n *Node) feed(c envelope.Channel) *Feed {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.feeds[c]
+}
+
+// askChannel asks a peer about a feed's channel: the record goes to the feed, and where peers are wanted, some of those
+// that the answer names are dialled.
+func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, peers bool) (follows bool, err error) {
+	s, err := n.host.NewStream(ctx, p, ChannelProtocol)
+	if err != nil {
+		return false, err
+	}
+	defer s.Reset() // after a clean end this does nothing
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = s.SetDeadline(deadline)
+	}
+	stop := context.AfterFunc(ctx, func() { s.Reset() })
+	defer stop()
+	req := channelRequest{Channel: f.channel}
+	if peers {
+		req.Peers = maxExchanged
+	}
+	if _, err := s.Write(appendSized(nil, req.appendTo(nil))); err != nil {
+		return false, err
+	}
+	if err := s.CloseWrite(); err != nil {
+		return false, err
+	}
+	a, err := readChannelAnswer(s)
+	if err != nil {
+		if errors.Is(err, ErrChannelWire) {
+			n.gate.offend(p, offenceMalformed)
+		}
+		return false, err
+	}
+	s.Close()
+	if len(a.Record) > 0 {
+		if _, err := f.take(a.Record); err != nil {
+			n.gate.offend(p, offenceForged)
+			return a.Follows, fmt.Errorf("record of %s: %w", p, err)
+		}
+	}
+	if peers {
+		n.meet(f, a.Peers)
+	}
+	return a.Follows, nil
+}
+
+// meet dials peers that another told of, as many as are wanted.
+func (n *Node) meet(f *Feed, records [][]byte) {
+	book, ok := peerstore.GetCertifiedAddrBook(n.host.Peerstore())
+	if !ok {
+		return
+	}
+	want := n.preset.neighbours - len(f.topic.ListPeers())
+	for _, raw := range records {
+		if want <= 0 {
+			return
+		}
+		env, info, err := openPeerRecord(raw)
+		if err != nil {
+			n.log.Debug("peer record refused", "err", err)
+			continue
+		}
+		if info.ID == n.ID() || !n.gate.allowed(info.ID) || n.host.Network().Connectedness(info.ID) == network.Connected {
+			continue
+		}
+		if _, err := book.ConsumePeerRecord(env, peerstore.TempAddrTTL); err != nil {
+			continue
+		}
+		want--
+		f.wg.Add(1)
+		go func() {
+			defer f.wg.Done()
+			ctx, cancel := context.WithTimeout(f.ctx, dialTimeout)
+			defer cancel()
+			if err := n.host.Connect(ctx, peer.AddrInfo{ID: info.ID}); err != nil && f.ctx.Err() == nil {
+				n.log.Debug("peer from exchange not reached", "peer", info.ID, "err", err)
+			}
+		}()
+	}
+}

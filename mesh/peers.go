@@ -1,0 +1,193 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
+	"github.com/quic-go/quic-go"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	redialFirst = 500 * time.Millisecond
+	redialMax   = 30 * time.Second
+	tendEvery   = time.Second
+	pingEvery   = 10 * time.Second
+	pingsAtOnce = 16
+	keepTag     = "murmur-link" // connection manager: never trimmed
+)
+
+// ErrUnreachable means that none of the peers could be reached yet; the node goes on trying.
+var ErrUnreachable = errors.New("mesh: no peer could be reached")
+
+// keeper redials one peer that a link named, for ever.
+type keeper struct {
+	info peer.AddrInfo
+	lost chan struct{} // one token: a connection closed
+}
+
+// Connect makes the node keep connections with the peers of a link: it dials them now and again whenever they are lost,
+// with growing pauses, until the node is closed. It returns when the first is connected, when all were tried once in
+// vain (ErrUnreachable), or with the context.
+func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) error {
+	if len(peers) == 0 {
+		return nil
+	}
+	results := make(chan error, len(peers))
+	waiting := 0
+	for _, info := range peers {
+		if info.ID == n.ID() {
+			continue
+		}
+		n.mu.Lock()
+		if n.closed {
+			n.mu.Unlock()
+			return ErrClosed
+		}
+		k := n.kept[info.ID]
+		if k == nil {
+			k = &keeper{info: info, lost: make(chan struct{}, 1)}
+			n.kept[info.ID] = k
+			n.wg.Add(1)
+			go n.keep(k, results)
+			waiting++
+		} else if n.host.Network().Connectedness(info.ID) == network.Connected {
+			results <- nil
+			waiting++
+		} else {
+			n.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.PermanentAddrTTL)
+			wake(k.lost) // try again now
+		}
+		n.mu.Unlock()
+	}
+	if waiting == 0 {
+		return nil
+	}
+	var errs []error
+	for range waiting {
+		select {
+		case err := <-results:
+			if err == nil {
+				return nil
+			}
+			errs = append(errs, err)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.ctx.Done():
+			return ErrClosed
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrUnreachable, errors.Join(errs...))
+}
+
+// keep dials a peer until the node is closed; the result of the first try goes to results.
+func (n *Node) keep(k *keeper, results chan<- error) {
+	defer n.wg.Done()
+	id := k.info.ID
+	n.host.Peerstore().AddAddrs(id, k.info.Addrs, peerstore.PermanentAddrTTL)
+	n.host.ConnManager().Protect(id, keepTag)
+	notify := &network.NotifyBundle{DisconnectedF: func(_ network.Network, c network.Conn) {
+		if c.RemotePeer() == id {
+			wake(k.lost)
+		}
+	}}
+	n.host.Network().Notify(notify)
+	defer n.host.Network().StopNotify(notify)
+	pause := redialFirst
+	for first := true; ; first = false {
+		ctx, cancel := context.WithTimeout(n.ctx, dialTimeout)
+		err := n.host.Connect(ctx, peer.AddrInfo{ID: id})
+		cancel()
+		if first {
+			results <- err
+		}
+		if n.ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			pause = redialFirst
+			select {
+			case <-k.lost:
+				if n.host.Network().Connectedness(id) == network.Connected {
+					continue // one of several
+				}
+			case <-n.ctx.Done():
+				return
+			}
+		} else {
+			n.log.Debug("peer not reached", "peer", id, "err", err, "again_in", pause)
+		}
+		// Half of the pause is random: a hall full of viewers loses its peer at one moment.
+		wait := time.NewTimer(pause/2 + rand.N(pause/2+1))
+		select {
+		case <-wait.C:
+		case <-n.ctx.Done():
+			wait.Stop()
+			return
+		}
+		pause = min(2*pause, redialMax)
+		if sw, ok := n.host.Network().(*swarm.Swarm); ok {
+			sw.Backoff().Clear(id) // ours are the pauses that count
+		}
+	}
+}
+
+// tend samples the traffic, and measures round trips that QUIC does not measure for us.
+func (n *Node) tend() {
+	defer n.wg.Done()
+	tick := time.NewTicker(tendEvery)
+	defer tick.Stop()
+	last := n.now()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := n.now()
+		n.traffic.sample(now)
+		if now.Sub(last) >= pingEvery {
+			last = now
+			n.pingAll()
+		}
+	}
+}
+
+// pingAll pings some of the peers that are not connected by QUIC; the result is in the peerstore.
+func (n *Node) pingAll() {
+	left := pingsAtOnce
+	for _, p := range n.host.Network().Peers() {
+		if _, ok := n.quicStats(p); ok {
+			continue
+		}
+		if left--; left < 0 {
+			return
+		}
+		n.wg.Add(1)
+		go func() {
+			defer n.wg.Done()
+			ctx, cancel := context.WithTimeout(n.ctx, requestTimeout)
+			defer cancel()
+			<-ping.Ping(ctx, n.host, p)
+		}()
+	}
+}
+
+// quicStats returns what QUIC knows of the connection with a peer.
+func (n *Node) quicStats(p peer.ID) (quic.ConnectionStats, bool) {
+	for _, c := range n.host.Network().ConnsToPeer(p) {
+		var q *quic.Conn
+		if c.As(&q) {
+			return q.ConnectionStats(), true
+		}
+	}
+	return quic.ConnectionStats{}, false
+}

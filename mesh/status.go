@@ -1,0 +1,143 @@
+package mesh
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"murmuration/chunker/envelope"
+)
+
+// Status is what a node can tell of itself.
+type Status struct {
+	ID      peer.ID
+	Addrs   []string // to dial, with /p2p/ID
+	Peers   []PeerStatus
+	Tracks  []TrackStatus
+	Traffic Traffic
+}
+
+// Traffic counts bytes on libp2p streams since the start, and bytes a second over the last few seconds.
+type Traffic struct {
+	Received, Sent       int64
+	ReceivedBps, SentBps float64 // bytes a second
+}
+
+// PeerStatus describes a connected peer.
+type PeerStatus struct {
+	ID             peer.ID
+	Addr           string        // multiaddr of the connection
+	Inbound        bool          // the peer dialled
+	RTT            time.Duration // zero where not known yet
+	Mesh           bool          // chunks flow to or from it directly
+	Agent          string        // such as murmur/0.1.0; what the peer says
+	Received, Sent int64         // bytes on streams
+}
+
+// TrackStatus describes a track that the node is on.
+type TrackStatus struct {
+	ID             TrackID
+	Newest         envelope.ID // zero before the first chunk
+	NewestCaptured time.Time
+	Ended          bool // the newest chunk is the end mark
+
+	Published  uint64 // chunks that this node made
+	Received   uint64 // chunks that came, each once, verified
+	Fetched    uint64 // of these, by the log protocol
+	Relayed    uint64 // copies given to neighbours; on the origin, of its own chunks
+	Missed     uint64 // chunks given up on
+	Duplicates uint64 // copies that came in vain
+	Rejected   uint64 // messages that did not verify
+	Replayed   uint64 // messages older than the window
+	Conflicts  uint64 // messages signed twice with one id
+	Dropped    uint64 // messages that a full queue did not take, here or on the way to a neighbour
+	Overrun    uint64 // chunks that Next was too slow for
+
+	DuplicateBytes, RelayedBytes uint64
+
+	Delay      Delays // of what came by the topic, and of filled gaps
+	Peers      int    // neighbours on the track
+	Mesh       int    // of these, in the mesh
+	WindowSize int    // chunks in memory
+	WindowMem  int    // bytes in memory
+}
+
+// Status returns the node's state at this moment.
+func (n *Node) Status() Status {
+	s := Status{ID: n.ID()}
+	for _, a := range n.Addrs() {
+		s.Addrs = append(s.Addrs, a.String())
+	}
+	n.mu.Lock()
+	tracks := make([]*Track, 0, len(n.tracks))
+	for _, t := range n.tracks {
+		tracks = append(tracks, t)
+	}
+	n.mu.Unlock()
+	inMesh := map[peer.ID]bool{}
+	for _, t := range tracks {
+		s.Tracks = append(s.Tracks, t.Status())
+		for _, p := range t.count.meshPeers() {
+			inMesh[p] = true
+		}
+	}
+	slices.SortFunc(s.Tracks, func(a, b TrackStatus) int { return strings.Compare(a.ID.Topic(), b.ID.Topic()) })
+	for _, p := range n.host.Network().Peers() {
+		if ps, ok := n.peerStatus(p); ok {
+			ps.Mesh = inMesh[p]
+			s.Peers = append(s.Peers, ps)
+		}
+	}
+	slices.SortFunc(s.Peers, func(a, b PeerStatus) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	t := n.traffic.GetBandwidthTotals()
+	s.Traffic = Traffic{Received: t.TotalIn, Sent: t.TotalOut, ReceivedBps: t.RateIn, SentBps: t.RateOut}
+	return s
+}
+
+func (n *Node) peerStatus(p peer.ID) (PeerStatus, bool) {
+	conns := n.host.Network().ConnsToPeer(p)
+	if len(conns) == 0 {
+		return PeerStatus{}, false
+	}
+	c := conns[0]
+	s := PeerStatus{ID: p, Addr: c.RemoteMultiaddr().String(), Inbound: c.Stat().Direction == network.DirInbound}
+	if q, ok := n.quicStats(p); ok {
+		s.RTT = q.SmoothedRTT
+	} else {
+		s.RTT = n.host.Peerstore().LatencyEWMA(p)
+	}
+	if agent, err := n.host.Peerstore().Get(p, "AgentVersion"); err == nil {
+		if text, ok := agent.(string); ok && checkText(text, 128) == nil {
+			s.Agent = text
+		}
+	}
+	b := n.traffic.GetBandwidthForPeer(p)
+	s.Received, s.Sent = b.TotalIn, b.TotalOut
+	return s, true
+}
+
+// Status returns the track's state at this moment.
+func (t *Track) Status() TrackStatus {
+	s := TrackStatus{
+		ID: t.id, Published: t.published.Load(), Received: t.received.Load(), Fetched: t.fetched.Load(),
+		Replayed: t.replayed.Load(), Conflicts: t.conflicts.Load(), Overrun: t.overrun.Load(),
+		Relayed: t.count.sent.Load(), RelayedBytes: t.count.sentBytes.Load(),
+		Duplicates: t.count.duplicates.Load(), DuplicateBytes: t.count.duplicateBytes.Load(),
+		Rejected: t.count.rejected.Load(), Dropped: t.count.dropped.Load() + t.count.throttled.Load(),
+		Peers: len(t.topic.ListPeers()), Mesh: len(t.count.meshPeers()),
+	}
+	s.WindowSize, s.WindowMem = t.window.Size()
+	if id, ok := t.window.Newest(); ok {
+		s.Newest = id
+		if c, ok := t.window.Chunk(id); ok {
+			s.NewestCaptured, s.Ended = c.Captured, c.Flags.Has(envelope.End)
+		}
+	}
+	t.mu.Lock()
+	s.Missed, s.Delay = t.gaps.missed, t.delays.summary()
+	t.mu.Unlock()
+	return s
+}
