@@ -99,6 +99,9 @@ func (f *filler) step(now time.Time) time.Time {
 	for _, what := range todo {
 		f.ask(what, false, now)
 	}
+	if f.backlog && t.window.reaches(t.cfg.Backlog) {
+		f.backlog = false // the topic has brought as much while nobody had anything
+	}
 	if f.backlog && !f.backlogOpen {
 		if f.backlogDue.After(now) {
 			if again.IsZero() || f.backlogDue.Before(again) {

@@ -206,6 +206,17 @@ func (w *Window) Oldest() (envelope.ID, bool) {
 	return w.order[0], true
 }
 
+// reaches reports whether the window goes back a span, or to the beginning of an epoch.
+func (w *Window) reaches(span time.Duration) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if len(w.order) == 0 {
+		return false
+	}
+	oldest, newest := w.chunks[w.order[0]].chunk, w.chunks[w.order[len(w.order)-1]].chunk
+	return oldest.Seq == 0 || newest.Captured.Sub(oldest.Captured) >= span
+}
+
 // Size returns how many chunks the window holds, and their bytes with the init segments'.
 func (w *Window) Size() (chunks, bytes int) {
 	w.mu.RLock()

@@ -1,0 +1,221 @@
+package mesh
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
+	"github.com/marcopolo/simnet"
+	"github.com/quic-go/quic-go"
+
+	"murmuration/chunker/envelope"
+)
+
+// internet is a network in virtual time with real nodes on it.
+type internet struct {
+	t     *testing.T
+	net   *simnet.Simnet
+	next  int
+	nodes []*Node
+	muxes []*quicreuse.ConnManager
+}
+
+// inVirtualTime runs f on a simulated internet, each node at least latency away from every other.
+func inVirtualTime(t *testing.T, latency time.Duration, f func(t *testing.T, w *internet)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &internet{t: t, net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(latency)}}
+		w.net.Start()
+		defer func() {
+			for _, n := range w.nodes {
+				if err := n.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			for _, m := range w.muxes { // libp2p does not close what it was given
+				m.Close()
+			}
+			w.net.Close()
+		}()
+		f(t, w)
+	})
+}
+
+// sourceIP tells quicreuse the simulated host's address.
+type sourceIP struct{ ip atomic.Pointer[net.IP] }
+
+func (s *sourceIP) PreferredSourceIPForDestination(*net.UDPAddr) (net.IP, error) {
+	return *s.ip.Load(), nil
+}
+
+// node adds a node with uplink and downlink in Mbit/s.
+func (w *internet) node(cfg Config, up, down int) *Node {
+	w.t.Helper()
+	w.next++
+	ip := simnet.IntToPublicIPv4(w.next)
+	link := simnet.NodeBiDiLinkSettings{
+		Uplink:   simnet.LinkSettings{BitsPerSecond: up * simnet.Mibps},
+		Downlink: simnet.LinkSettings{BitsPerSecond: down * simnet.Mibps},
+	}
+	src := &sourceIP{}
+	cfg.Listen = []string{fmt.Sprintf("/ip4/%s/udp/8000/quic-v1", ip)}
+	cfg.Options = append(cfg.Options,
+		libp2p.DisableIdentifyAddressDiscovery(), // it stalls virtual time
+		libp2p.QUICReuse(func(reset quic.StatelessResetKey, token quic.TokenGeneratorKey, opts ...quicreuse.Option) (*quicreuse.ConnManager, error) {
+			m, err := quicreuse.NewConnManager(reset, token, opts...)
+			if err == nil {
+				w.muxes = append(w.muxes, m)
+			}
+			return m, err
+		},
+			quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) { return src, nil }),
+			quicreuse.OverrideListenUDP(func(_ string, a *net.UDPAddr) (net.PacketConn, error) {
+				src.ip.Store(&a.IP)
+				return w.net.NewEndpoint(a, link), nil
+			}),
+		))
+	n, err := New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.nodes = append(w.nodes, n)
+	return n
+}
+
+// connect makes a dial b.
+func (w *internet) connect(a *Node, b ...*Node) {
+	w.t.Helper()
+	var infos []peer.AddrInfo
+	for _, n := range b {
+		infos = append(infos, n.Info())
+	}
+	if err := a.Connect(w.t.Context(), infos); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// publish sends n chunks in real (virtual) time, each when it is complete.
+func publish(ctx context.Context, t *testing.T, tr *Track, s *stream, n int) {
+	t.Helper()
+	for range n {
+		c := s.next(t)
+		time.Sleep(time.Until(c.Captured.Add(chunkTime)))
+		if err := tr.Publish(ctx, c); err != nil {
+			t.Error(err)
+			return
+		}
+	}
+}
+
+// TestEveryoneGetsEveryChunkOnce: an origin and peers in a chain of acquaintance, so that most chunks come over relays.
+func TestEveryoneGetsEveryChunkOnce(t *testing.T) {
+	inVirtualTime(t, 15*time.Millisecond, func(t *testing.T, w *internet) {
+		const peers, chunks = 12, 40
+		origin := w.node(Config{Role: Origin}, 100, 100)
+		ot := mustJoin(t, origin, JoinConfig{Publish: true})
+		var tracks []*Track
+		for i := range peers {
+			n := w.node(Config{}, 20, 100)
+			tracks = append(tracks, mustJoin(t, n, JoinConfig{}))
+			if i < 4 {
+				w.connect(n, origin)
+			} else {
+				w.connect(n, w.nodes[1+(i-4)%4], w.nodes[i])
+			}
+		}
+		time.Sleep(2 * time.Second) // meshes form
+		s := newStream(time.Now())
+		s.size = 94_000 // 3 Mbit/s
+		var wg sync.WaitGroup
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		for _, tr := range tracks {
+			wg.Go(func() {
+				got, err := collect(ctx, tr, chunks)
+				if err != nil {
+					t.Error(err)
+				}
+				for id, c := range got {
+					if err := verifyChunk(testTrack, c); err != nil || c.Init == nil {
+						t.Errorf("chunk %v: %v, init of %d bytes", id, err, len(c.Init))
+					}
+				}
+			})
+		}
+		publish(ctx, t, ot, s, chunks)
+		wg.Wait()
+		var copies uint64
+		for _, tr := range tracks {
+			st := tr.Status()
+			if st.Received != chunks || st.Missed != 0 || st.Rejected != 0 {
+				t.Errorf("status %+v", st)
+			}
+			copies += st.Duplicates
+			t.Logf("delay %v, fetched %d, duplicates %d, relayed %d", st.Delay, st.Fetched, st.Duplicates, st.Relayed)
+		}
+		st := ot.Status()
+		if st.Published != chunks || st.Relayed > chunks*12 {
+			t.Errorf("origin published %d and sent %d copies", st.Published, st.Relayed)
+		}
+		t.Logf("origin sent %.1f copies a chunk; peers got %.1f in vain", float64(st.Relayed)/chunks, float64(copies)/chunks/peers)
+	})
+}
+
+// TestLateJoinerGetsTheLastSeconds: the first chunks come at once, from an independent one on, and none is missing.
+func TestLateJoinerGetsTheLastSeconds(t *testing.T) {
+	inVirtualTime(t, 20*time.Millisecond, func(t *testing.T, w *internet) {
+		origin := w.node(Config{Role: Origin}, 100, 100)
+		ot := mustJoin(t, origin, JoinConfig{Publish: true})
+		seed := w.node(Config{Role: Seed}, 50, 100)
+		st := mustJoin(t, seed, JoinConfig{})
+		w.connect(seed, origin)
+		time.Sleep(time.Second)
+		s := newStream(time.Now())
+		s.size = 94_000
+		publish(t.Context(), t, ot, s, 60)
+
+		// The viewer knows the seed only, and the origin says nothing more.
+		viewer := w.node(Config{Avoid: []peer.ID{origin.ID()}}, 20, 100)
+		begin := time.Now()
+		vt := mustJoin(t, viewer, JoinConfig{})
+		w.connect(viewer, seed)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		first, err := vt.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("first chunk %v after %v", first.ID(), time.Since(begin))
+		if !first.Flags.Has(envelope.Independent) || first.Init == nil {
+			t.Errorf("the first chunk %v cannot be played from", first.ID())
+		}
+		// Independent chunks are 2 s apart, so 6 s back means at most 8 s back: seq 32 of 60.
+		if first.Seq != 32 {
+			t.Errorf("began at seq %d", first.Seq)
+		}
+		if d := time.Since(begin); d > time.Second {
+			t.Errorf("the first chunk took %v", d)
+		}
+		if _, err := collect(ctx, vt, 59-32); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(begin); d > 2*time.Second {
+			t.Errorf("the last seconds took %v", d)
+		}
+		publish(t.Context(), t, ot, s, 8) // late: capture times are past
+		if _, err := collect(ctx, vt, 8); err != nil {
+			t.Fatal(err)
+		}
+		if got := vt.Status(); got.Fetched != 28 || got.Missed != 0 {
+			t.Errorf("fetched %d, missed %d", got.Fetched, got.Missed)
+		}
+		_ = st
+	})
+}
