@@ -205,7 +205,7 @@ createServer((req, res) => {
     const body = m?.[1] === "init" ? b.inits[n] : m?.[1] === "p" ? b.parts[n]?.data : b.segments[n] && Buffer.concat(b.segments[n].parts.map((p) => p.data));
     return body ? send(200, body) : send(404, "");
   }
-  const file = join(page, normalize(path === "/" ? "/index.html" : path.replace(/^\/assets\/fallback/, "/fallback")));
+  const file = join(page, normalize(path === "/" ? "/index.html" : path));
   if (!file.startsWith(page) || !existsSync(file)) return send(404, "not found");
   res.writeHead(200, { "content-type": types[extname(file)] ?? "application/octet-stream", "content-security-policy": csp });
   createReadStream(file).pipe(res);

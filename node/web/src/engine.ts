@@ -3,6 +3,7 @@
 
 import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig } from "hls.js";
 import { Backoff } from "./backoff";
+import { Target } from "./target";
 
 /** Trouble that the viewer should know of. `fatal`: this browser cannot play this stream at all. */
 export interface Trouble {
@@ -53,10 +54,11 @@ const forEver = 1_000_000;
 
 const config: Partial<HlsConfig> = {
   lowLatencyMode: true,
-  liveSyncDuration: 1.25,
+  liveSyncDuration: new Target().value,
   liveMaxLatencyDuration: maxLatency,
   maxLiveSyncPlaybackRate: catchUpRate,
-  liveSyncOnStallIncrease: 0.25,
+  // target.ts does this, and back.
+  liveSyncOnStallIncrease: 0,
   backBufferLength: 30,
   liveDurationInfinity: true,
   // Parts are fMP4 already, so there is nothing to transmux and nothing for a worker to do.
@@ -100,6 +102,7 @@ class HlsEngine implements Engine {
   readonly name = "hls.js";
   private readonly hls: Hls;
   private readonly backoff = new Backoff();
+  private readonly target = new Target();
   private retry = 0;
   private mediaRecoveries: number[] = [];
   private troubled = false;
@@ -120,6 +123,7 @@ class HlsEngine implements Engine {
       }
     });
     hls.on(Events.LEVEL_UPDATED, (_, { details }) => {
+      if (this.target.calm(performance.now())) hls.targetLatency = this.target.value;
       handler.window({
         start: details.fragmentStart,
         edge: details.edge,
@@ -147,6 +151,10 @@ class HlsEngine implements Engine {
   }
 
   private error(data: ErrorData): void {
+    if (data.details === ErrorDetails.BUFFER_STALLED_ERROR) {
+      this.target.stall(performance.now());
+      this.hls.targetLatency = this.target.value;
+    }
     if (codecErrors.includes(data.details)) {
       this.handler.trouble({ kind: "codec", fatal: data.fatal, detail: data.error?.message ?? data.details });
       return;

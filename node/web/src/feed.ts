@@ -12,10 +12,13 @@ export interface FeedHandler {
 /** The node writes every second. */
 const silentMs = 4000;
 
+const hiddenPollMs = 2000;
+
 export class Feed {
   private source: EventSource | null = null;
   private heard = 0;
   private opened = 0;
+  private shown = -Infinity;
   private retry = 0;
   private readonly backoff = new Backoff(500, 5000);
 
@@ -24,8 +27,23 @@ export class Feed {
   start(): void {
     void this.poll();
     this.open();
+    // A browser opens six connections to a server over HTTP/1.1, for all tabs together, and a playing
+    // tab holds two. A hidden one gives the events' back and asks now and then.
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) {
+        this.shown = performance.now();
+        void this.poll();
+        this.open();
+      } else {
+        this.close();
+      }
+    });
     setInterval(() => {
-      if (performance.now() - this.heard < silentMs) return;
+      if (document.hidden) void this.poll();
+    }, hiddenPollMs);
+    setInterval(() => {
+      // A hidden page's timers and polls may be minutes apart: it judges nothing.
+      if (document.hidden || performance.now() - this.shown < silentMs || performance.now() - this.heard < silentMs) return;
       this.handler.connected(false);
       // A connection can die without an error (sleep, a changed network): start a new one.
       if (this.source && performance.now() - this.opened >= silentMs) this.reopen();
@@ -41,7 +59,14 @@ export class Feed {
     }
   }
 
+  private close(): void {
+    clearTimeout(this.retry);
+    this.source?.close();
+    this.source = null;
+  }
+
   private open(): void {
+    this.close();
     const es = new EventSource("/api/v1/events");
     this.source = es;
     this.opened = performance.now();
@@ -60,9 +85,8 @@ export class Feed {
   }
 
   private reopen(): void {
-    this.source?.close();
-    this.source = null;
-    clearTimeout(this.retry);
+    this.close();
+    if (document.hidden) return;
     this.retry = window.setTimeout(() => this.open(), this.backoff.next());
   }
 

@@ -99,7 +99,7 @@ export class Flock {
     const room = 15 * Math.max(0.55, scale);
     // The flock is drawn towards a point that wanders, and so it turns as one.
     const gx = w * (0.5 + 0.24 * Math.sin(this.time * 0.31) * Math.cos(this.time * 0.11));
-    const gy = h * (0.38 + 0.13 * Math.sin(this.time * 0.43 + 1));
+    const gy = h * (0.35 + 0.13 * Math.sin(this.time * 0.43 + 1));
     for (const b of birds) {
       const near: { d: number; o: Bird }[] = [];
       for (const o of birds) {

@@ -10,7 +10,7 @@ import { Flock } from "./flock";
 import { seconds, shortId, span } from "./format";
 import { Player } from "./player";
 import { initShare, renderShare } from "./share";
-import { type Broadcast, type Status } from "./status";
+import { type Broadcast, type Status, restarted } from "./status";
 import { Swarm } from "./swarm";
 import { advice, sinceLine, stateWord, veil } from "./words";
 
@@ -188,6 +188,7 @@ byId("trouble-action").addEventListener("click", () => {
 
 new Feed({
   status(s) {
+    if (restarted(status, s) && !finished) player.reload();
     status = s;
     if (s.now !== null) clock.observe(s.now, Date.now());
     follow(s);

@@ -87,6 +87,13 @@ export class Player {
     if (live) void this.play();
   }
 
+  /** The same broadcast from a server that knows nothing of before. */
+  reload(): void {
+    if (!this.engine) return;
+    this.rebuilds = 0;
+    this.rebuild();
+  }
+
   async play(): Promise<void> {
     const { video } = this;
     this.wanted = true;

@@ -195,3 +195,8 @@ export function totals(b: Broadcast | undefined): ChunkCounts {
 export function hasMedia(b: Broadcast): boolean {
   return b.tracks.some((t) => t.newestCaptured !== null || t.chunks.received + t.chunks.published > 0);
 }
+
+/** True when another run of the node answers than before: its playlists may count anew. */
+export function restarted(before: Status | null, after: Status): boolean {
+  return before !== null && (after.uptimeS + 1 < before.uptimeS || after.peerId !== before.peerId);
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hasMedia, parseStatus, totals } from "../src/status";
+import { hasMedia, parseStatus, restarted, totals } from "../src/status";
 
 const track = (chunks: object, more: object = {}) => ({ name: "main", codecs: "avc1.42c01f", playlist: "/b/x/main/index.m3u8", epoch: 1, newest_seq: 4, newest_captured: "2026-11-22T10:00:01.250Z", chunks, ...more });
 
@@ -68,5 +68,16 @@ describe("hasMedia", () => {
     expect(of([track({}, { newest_captured: "" })])).toBe(false);
     expect(of([track({ published: 1 }, { newest_captured: "" })])).toBe(true);
     expect(of([track({})])).toBe(true);
+  });
+});
+
+describe("restarted", () => {
+  const run = (uptime_s: number, peer_id = "a") => parseStatus({ uptime_s, peer_id });
+  it("sees a younger or another node, and no more", () => {
+    expect(restarted(null, run(5))).toBe(false);
+    expect(restarted(run(5), run(6))).toBe(false);
+    expect(restarted(run(6), run(5.5))).toBe(false);
+    expect(restarted(run(60), run(2))).toBe(true);
+    expect(restarted(run(5), run(6, "b"))).toBe(true);
   });
 });
