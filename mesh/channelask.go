@@ -57,19 +57,14 @@ func (n *Node) knownOf(req channelRequest, from peer.ID) channelAnswer {
 	f.mu.Lock()
 	a.Record = f.raw
 	f.mu.Unlock()
-	book, ok := peerstore.GetCertifiedAddrBook(n.host.Peerstore())
-	if !ok || req.Peers == 0 {
-		return a
-	}
 	peers := f.topic.ListPeers()
 	rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
 	for _, p := range peers {
-		env := book.GetPeerRecord(p)
-		if p == from || env == nil || len(a.Peers) == req.Peers {
-			continue
+		if len(a.Peers) == req.Peers {
+			break
 		}
-		if raw, err := env.Marshal(); err == nil && len(raw) <= maxSignedAddresses {
-			a.Peers = append(a.Peers, raw)
+		if raw, ok := n.vouched.Load(p); ok && p != from {
+			a.Peers = append(a.Peers, raw.([]byte))
 		}
 	}
 	return a
@@ -126,16 +121,12 @@ func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, peers bool) (
 
 // meet dials peers that another told of, as many as are wanted.
 func (n *Node) meet(f *Feed, records [][]byte) {
-	book, ok := peerstore.GetCertifiedAddrBook(n.host.Peerstore())
-	if !ok {
-		return
-	}
 	want := n.preset.neighbours - len(f.topic.ListPeers())
 	for _, raw := range records {
 		if want <= 0 {
 			return
 		}
-		env, info, err := openPeerRecord(raw)
+		info, err := openPeerRecord(raw)
 		if err != nil {
 			n.log.Debug("peer record refused", "err", err)
 			continue
@@ -143,9 +134,7 @@ func (n *Node) meet(f *Feed, records [][]byte) {
 		if info.ID == n.ID() || !n.gate.allowed(info.ID) || n.host.Network().Connectedness(info.ID) == network.Connected {
 			continue
 		}
-		if _, err := book.ConsumePeerRecord(env, peerstore.TempAddrTTL); err != nil {
-			continue
-		}
+		n.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.TempAddrTTL)
 		want--
 		f.wg.Add(1)
 		go func() {

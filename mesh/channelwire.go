@@ -105,14 +105,14 @@ func readChannelAnswer(r io.Reader) (channelAnswer, error) {
 }
 
 // openPeerRecord reads a signed peer record: addresses that the peer itself vouches for.
-func openPeerRecord(raw []byte) (*record.Envelope, peer.AddrInfo, error) {
+func openPeerRecord(raw []byte) (peer.AddrInfo, error) {
 	env, rec, err := record.ConsumeEnvelope(raw, peer.PeerRecordEnvelopeDomain)
 	if err != nil {
-		return nil, peer.AddrInfo{}, fmt.Errorf("%w: peer record: %w", ErrChannelWire, err)
+		return peer.AddrInfo{}, fmt.Errorf("%w: peer record: %w", ErrChannelWire, err)
 	}
 	pr, ok := rec.(*peer.PeerRecord)
 	if !ok || !pr.PeerID.MatchesPublicKey(env.PublicKey) {
-		return nil, peer.AddrInfo{}, fmt.Errorf("%w: peer record of another peer", ErrChannelWire)
+		return peer.AddrInfo{}, fmt.Errorf("%w: peer record of another peer", ErrChannelWire)
 	}
-	return env, peer.AddrInfo{ID: pr.PeerID, Addrs: pr.Addrs}, nil
+	return peer.AddrInfo{ID: pr.PeerID, Addrs: pr.Addrs}, nil
 }

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"github.com/multiformats/go-multiaddr"
 
 	"murmuration/chunker/envelope"
@@ -29,6 +31,7 @@ type Node struct {
 	admit   *admission
 	metrics *roomMetrics
 	counts  sync.Map // topic -> *topicCount
+	vouched sync.Map // connected peer.ID -> its signed peer record, []byte
 	now     func() time.Time
 
 	lastPublish atomic.Int64 // Unix nanoseconds
@@ -87,6 +90,7 @@ func (n *Node) start() (err error) {
 	n.host.Network().Notify(&network.NotifyBundle{DisconnectedF: func(_ network.Network, c network.Conn) {
 		if n.host.Network().Connectedness(c.RemotePeer()) != network.Connected {
 			n.traffic.forget(c.RemotePeer())
+			n.vouched.Delete(c.RemotePeer())
 		}
 	}})
 	if n.cfg.MDNS {
@@ -94,7 +98,12 @@ func (n *Node) start() (err error) {
 			return err
 		}
 	}
-	n.wg.Add(1)
+	identified, err := n.host.EventBus().Subscribe(new(event.EvtPeerIdentificationCompleted), eventbus.BufSize(64))
+	if err != nil {
+		return fmt.Errorf("mesh: events: %w", err)
+	}
+	n.wg.Add(2)
+	go n.vouch(identified)
 	go n.tend()
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
@@ -136,6 +137,29 @@ func (n *Node) keep(k *keeper, results chan<- error) {
 		pause = min(2*pause, redialMax)
 		if sw, ok := n.host.Network().(*swarm.Swarm); ok {
 			sw.Backoff().Clear(id) // ours are the pauses that count
+		}
+	}
+}
+
+// vouch keeps the signed address records of connected peers, to hand on to newcomers (identify does not keep them).
+func (n *Node) vouch(identified event.Subscription) {
+	defer n.wg.Done()
+	defer identified.Close()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case ev, open := <-identified.Out():
+			if !open {
+				return
+			}
+			done, ok := ev.(event.EvtPeerIdentificationCompleted)
+			if !ok || done.SignedPeerRecord == nil || n.host.Network().Connectedness(done.Peer) != network.Connected {
+				continue
+			}
+			if raw, err := done.SignedPeerRecord.Marshal(); err == nil && len(raw) <= maxSignedAddresses {
+				n.vouched.Store(done.Peer, raw)
+			}
 		}
 	}
 }
