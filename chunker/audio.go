@@ -40,7 +40,6 @@ type audioTrack struct {
 
 	next    int64    // where the next frame starts
 	started bool     // a frame has come since the last anchor
-	floor   int64    // no frame starts before this
 	ready   []sample // whose duration is final
 	held    *sample  // the newest, whose duration the next frame decides
 	bytes   int      // in ready and held
@@ -108,8 +107,7 @@ func silence(c codecs.Codec) ([]byte, int64) {
 
 // reset prepares for a new anchor. Frames before floor (in samples) will be left out.
 func (a *audioTrack) reset(floor int64) {
-	a.floor = max(floor, a.next)
-	a.next = a.floor
+	a.next = max(floor, a.next)
 	a.started, a.settling, a.mean = false, false, 0
 }
 
@@ -144,10 +142,8 @@ func (a *audioTrack) fill(to int64) {
 // add takes in a frame whose source timestamp lies at t. It tells whether it was used.
 func (a *audioTrack) add(t int64, data []byte, dur int64, captured time.Time) bool {
 	limit := ticks(audioLimit, a.out)
-	if !a.started {
-		if t+dur/2 < a.floor {
-			return false
-		}
+	if !a.started && t+dur/2 < a.next {
+		return false
 	}
 	off := t - a.next
 	if off > limit || off > 0 && !a.started {
@@ -155,7 +151,7 @@ func (a *audioTrack) add(t int64, data []byte, dur int64, captured time.Time) bo
 		a.close(t)
 		off, a.mean, a.settling = t-a.next, 0, false
 	}
-	if off < -limit && a.started {
+	if off < -limit {
 		return false
 	}
 	a.started = true

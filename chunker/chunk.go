@@ -57,6 +57,9 @@ func (c *Cutter) emit(all bool) {
 		c.closed = c.closed[1:]
 		var sound []sample
 		if c.audio != nil {
+			if c.audio.absent {
+				c.audio.fill(rescale(ch.end, c.scale, c.audio.out))
+			}
 			room := envelope.MaxBlock - 1 - blockOverhead - boxPerSample*(len(ch.video)+maxSamples) - ch.bytes
 			if c.video == nil {
 				room = envelope.MaxBlock
@@ -70,22 +73,18 @@ func (c *Cutter) emit(all bool) {
 // soundIsThere tells whether a chunk need not wait for its sound any longer.
 func (c *Cutter) soundIsThere(ch closedChunk) bool {
 	a := c.audio
-	end := rescale(ch.end, c.scale, a.out)
-	if !a.absent {
-		if a.next+ticks(soundMargin, a.out) >= end {
-			return true
-		}
-		size := 0
-		for _, w := range c.closed {
-			size += w.bytes
-		}
-		if span(c.video.real-ch.end, videoTimescale) <= c.slack && len(c.closed) < maxClosed && size < maxClosedBytes {
-			return false
-		}
-		a.absent = true
-		c.warn("sound stays away", "sound stays away, going on without it", "waited", c.slack)
+	if a.absent || a.next+ticks(soundMargin, a.out) >= rescale(ch.end, c.scale, a.out) {
+		return true
 	}
-	a.fill(end)
+	size := 0
+	for _, w := range c.closed {
+		size += w.bytes
+	}
+	if span(c.video.real-ch.end, videoTimescale) <= c.slack && len(c.closed) < maxClosed && size < maxClosedBytes {
+		return false
+	}
+	a.absent = true
+	c.warn("sound stays away", "sound stays away, going on without it", "waited", c.slack)
 	return true
 }
 
@@ -127,8 +126,11 @@ func (c *Cutter) flushVideo() {
 			frame = videoTimescale / defaultFrameRate
 		}
 		// The last picture lasts as long as the one before it, or as the sound, but no longer than a part may.
-		end := min(max(last+frame, sound), c.start+c.part)
-		c.close(max(end, last+1))
+		end := last + frame
+		if sound-end > ticks(soundMargin, videoTimescale) {
+			end = sound
+		}
+		c.close(max(min(end, c.start+c.part), last+1))
 	}
 	for sound-c.start > ticks(soundMargin, videoTimescale) {
 		c.close(min(sound, c.start+c.part))

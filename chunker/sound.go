@@ -57,6 +57,9 @@ func (c *Cutter) addAudio(u Unit) {
 	if !a.started {
 		limit *= 3 // streams may begin well apart
 	}
+	if a.filled {
+		limit = max(limit, maxSlack) // it may merely be late
+	}
 	t, ok := c.place(&a.clock, u.DTS, a.next, limit)
 	if !ok {
 		// Either the picture jumps too and is yet to come, or the two streams' times have parted.
