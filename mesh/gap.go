@@ -50,6 +50,7 @@ type gaps struct {
 
 	started bool
 	base    envelope.ID           // chunks before it are not waited for
+	oldest  uint64                // epochs before it are forgotten
 	tops    map[uint64]uint64     // newest seq of each epoch, the last few epochs
 	epoch   uint64                // newest epoch
 	missing map[envelope.ID]*lack // at most gapMax
@@ -80,6 +81,9 @@ func (g *gaps) arrived(id envelope.ID, end, joining bool, now time.Time) {
 		g.base, g.epoch = id, id.Epoch
 		g.tops[id.Epoch] = id.Seq
 		g.news(end, now)
+		return
+	}
+	if id.Epoch < g.oldest {
 		return
 	}
 	if id.Less(g.base) {
@@ -154,6 +158,7 @@ func (g *gaps) forgetEpochs() {
 		}
 		delete(g.tops, oldest)
 		delete(g.tails, oldest)
+		g.oldest = oldest + 1
 	}
 }
 
