@@ -1,0 +1,182 @@
+package shim
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"murmuration/chunker/envelope"
+	"murmuration/playlist"
+)
+
+// States of a broadcast.
+const (
+	StateWaiting = "waiting" // no chunk yet
+	StateLive    = "live"
+	StateEnded   = "ended"
+)
+
+// Broadcast is one broadcast as the shim serves it. Its methods are safe for concurrent use.
+type Broadcast struct {
+	server *Server
+	info   BroadcastInfo
+	log    *slog.Logger
+
+	mu     sync.RWMutex
+	tracks []*track
+	live   bool
+	ended  bool
+}
+
+// Info returns what the broadcast was opened with.
+func (b *Broadcast) Info() BroadcastInfo { return b.info }
+
+// State returns StateWaiting, StateLive or StateEnded.
+func (b *Broadcast) State() string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	switch {
+	case b.ended:
+		return StateEnded
+	case b.live:
+		return StateLive
+	}
+	return StateWaiting
+}
+
+// AddTrack adds a track. Blocks may be nil: then the shim itself keeps what left the list for as long as players may
+// ask for it.
+func (b *Broadcast) AddTrack(info TrackInfo, blocks Blocks) error {
+	if err := envelope.CheckName(info.Name); err != nil {
+		return fmt.Errorf("shim: track: %w", err)
+	}
+	if info.Title == "" {
+		info.Title = info.Name
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.find(info.Name) != nil {
+		return fmt.Errorf("shim: track %s: %w", info.Name, ErrExists)
+	}
+	b.tracks = append(b.tracks, newTrack(b, info, blocks))
+	return nil
+}
+
+func (b *Broadcast) find(name string) *track {
+	for _, t := range b.tracks {
+		if t.info.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+func (b *Broadcast) track(name string) *track {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.find(name)
+}
+
+func (b *Broadcast) all() []*track {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return slices.Clone(b.tracks)
+}
+
+// Push takes a verified chunk. Chunks may come in any order and more than once.
+func (b *Broadcast) Push(name string, c envelope.Chunk) error {
+	t := b.track(name)
+	if t == nil || c.Envelope == nil || c.Track != name || c.Broadcast != b.info.ID {
+		return fmt.Errorf("shim: %s/%s: %w", b.info.ID, name, ErrTrack)
+	}
+	if err := t.push(c, time.Now()); err != nil {
+		return fmt.Errorf("shim: %s/%s: %w", b.info.ID, name, err)
+	}
+	b.mu.Lock()
+	begins := !b.live
+	b.live = true
+	b.mu.Unlock()
+	if begins {
+		b.log.Debug("first chunk")
+		b.server.Changed()
+	}
+	return nil
+}
+
+// End ends the broadcast, with or without end marks in its tracks: players are told, and what is in the window stays.
+func (b *Broadcast) End() {
+	for _, t := range b.all() {
+		t.finish(time.Now())
+	}
+	b.trackEnded()
+}
+
+// trackEnded notes the broadcast's end once all of its tracks have ended.
+func (b *Broadcast) trackEnded() {
+	for _, t := range b.all() {
+		if !t.hasEnded() {
+			return
+		}
+	}
+	b.mu.Lock()
+	before := b.ended
+	b.ended = true
+	b.mu.Unlock()
+	if !before {
+		b.log.Debug("ended")
+		b.server.Changed()
+	}
+}
+
+// Close takes the broadcast away: its addresses are unknown from now on.
+func (b *Broadcast) Close() {
+	s := b.server
+	s.mu.Lock()
+	if i := slices.Index(s.broadcasts, b); i >= 0 {
+		s.broadcasts = slices.Delete(s.broadcasts, i, i+1)
+		s.changedLocked()
+	}
+	s.mu.Unlock()
+	b.End()
+}
+
+// multivariant returns the multivariant playlist, once a track has begun. Prefix is put before its URIs.
+func (b *Broadcast) multivariant(ctx context.Context, prefix string) ([]byte, bool) {
+	var known []*track
+	ok := b.server.await(ctx, firstWait, b.server.changes, func() bool {
+		known = known[:0]
+		for _, t := range b.all() {
+			if t.described() {
+				known = append(known, t)
+			}
+		}
+		return len(known) > 0
+	})
+	if !ok {
+		return nil, false
+	}
+	picture := slices.ContainsFunc(known, func(t *track) bool { v, _ := t.variant(); return v.Width > 0 })
+	var variants []playlist.Variant
+	var sounds []playlist.Rendition
+	for _, t := range known {
+		v, sound := t.variant()
+		v.URI = prefix + t.info.Name + "/index.m3u8"
+		// Sound tracks beside a picture are a choice that goes with it; alone they play by themselves.
+		if picture && sound {
+			sounds = append(sounds, playlist.Rendition{
+				Group: "sound", Name: t.info.Title, Language: t.info.Language, URI: v.URI, Default: len(sounds) == 0,
+			})
+			continue
+		}
+		variants = append(variants, v)
+	}
+	for i := range variants {
+		if len(sounds) > 0 {
+			variants[i].Audio = "sound"
+		}
+	}
+	return playlist.Multivariant(variants, sounds), true
+}

@@ -1,0 +1,140 @@
+package shim
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"murmuration/playlist"
+)
+
+const (
+	// liveLag is how far a reader of /live.mp4 may fall behind before it is moved to the newest independent chunk.
+	liveLag = 8 * time.Second
+	// liveWrite is how long one chunk may take to be written before the reader is dropped.
+	liveWrite = 10 * time.Second
+)
+
+// serveLive answers with one endless fragmented MP4: the init segment and all chunks from the newest independent one
+// on, for players that do not speak low-latency HLS. It ends with the broadcast, or with the init segment: a player
+// cannot change decoders within one file. Of a broadcast that has ended it gives what is left in the window.
+func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
+	var b *Broadcast
+	if id := r.PathValue("broadcast"); id != "" {
+		b = s.broadcast(id)
+	} else {
+		b = s.awaitOn(r)
+	}
+	if b == nil {
+		http.NotFound(w, r)
+		return
+	}
+	var t *track
+	var part playlist.Part
+	begun := s.await(r.Context(), firstWait, func() <-chan struct{} {
+		if t = b.liveTrack(r.URL.Query().Get("track")); t == nil {
+			return s.changes()
+		}
+		return t.changes()
+	}, func() (ok bool) {
+		if t != nil {
+			t.with(func(p *playlist.Playlist) {
+				if p.Ended() {
+					part, ok = p.First()
+				} else {
+					part, ok = p.NewestIndependent()
+				}
+			})
+		}
+		return ok
+	})
+	if !begun {
+		tooLong(w)
+		return
+	}
+	init, ok := t.init(part.Init)
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", typeMedia)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Accept-Ranges", "none")
+	if r.Method == http.MethodHead {
+		return
+	}
+	out := liveWriter{w: w, control: http.NewResponseController(w), clock: newTimeline(init)}
+	if !out.write(init) {
+		return
+	}
+	t.stream(r, &out, part)
+}
+
+// liveTrack returns the track that /live.mp4 shows: the one asked for, else main, else the first with a picture, else
+// the first.
+func (b *Broadcast) liveTrack(name string) *track {
+	tracks := b.all()
+	if name == "" {
+		name = "main"
+	} else {
+		return b.track(name)
+	}
+	if i := slices.IndexFunc(tracks, func(t *track) bool { return t.info.Name == name }); i >= 0 {
+		return tracks[i]
+	}
+	for _, t := range tracks {
+		if v, _ := t.variant(); v.Width > 0 {
+			return t
+		}
+	}
+	if len(tracks) > 0 {
+		return tracks[0]
+	}
+	return nil
+}
+
+// stream writes chunk after chunk, from part on, until the list ends, the init segment changes or the reader goes.
+func (t *track) stream(r *http.Request, out *liveWriter, part playlist.Part) {
+	for {
+		c, ok := t.chunk(part.ID())
+		if !ok || !out.write(out.clock.place(part, c.Block)...) {
+			return
+		}
+		var next playlist.Part
+		if !t.broadcast.server.await(r.Context(), 24*time.Hour, t.changes, func() (done bool) {
+			t.with(func(p *playlist.Playlist) {
+				if next, ok = p.After(part.ID()); !ok {
+					done = p.Ended()
+					return
+				}
+				done = true
+				if newest, there := p.Newest(); there && !p.Ended() && newest.Captured.Sub(next.Captured) > liveLag {
+					next, _ = p.NewestIndependent()
+				}
+			})
+			return done
+		}) || !ok || next.Init != part.Init {
+			return
+		}
+		part = next
+	}
+}
+
+// liveWriter writes to one reader of an endless answer.
+type liveWriter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	clock   *timeline
+}
+
+// write sends blocks at once; it reports false when the reader is gone or too slow.
+func (l *liveWriter) write(blocks ...[]byte) bool {
+	_ = l.control.SetWriteDeadline(time.Now().Add(liveWrite)) // not every ResponseWriter has deadlines
+	for _, b := range blocks {
+		if _, err := l.w.Write(b); err != nil {
+			return false
+		}
+	}
+	return l.control.Flush() == nil
+}

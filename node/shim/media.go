@@ -1,0 +1,275 @@
+package shim
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"murmuration/playlist"
+)
+
+const (
+	typePlaylist = "application/vnd.apple.mpegurl"
+	typeMedia    = "video/mp4"
+	// Media never changes under its name: parts and segments are named by the chunks they are made of.
+	cacheMedia = "max-age=3600, immutable"
+)
+
+func (s *Server) serveLiveMultivariant(w http.ResponseWriter, r *http.Request) {
+	b := s.awaitOn(r)
+	if b == nil {
+		http.Error(w, "Nothing is on.", http.StatusNotFound)
+		return
+	}
+	s.multivariant(w, r, b, "/b/"+b.info.ID+"/")
+}
+
+// awaitOn returns what is on now; it waits a little where nothing is.
+func (s *Server) awaitOn(r *http.Request) (b *Broadcast) {
+	s.await(r.Context(), firstWait, s.changes, func() bool {
+		b = s.on()
+		return b != nil
+	})
+	return b
+}
+
+func (s *Server) serveMultivariant(w http.ResponseWriter, r *http.Request) {
+	b := s.broadcast(r.PathValue("broadcast"))
+	if b == nil {
+		http.NotFound(w, r)
+		return
+	}
+	s.multivariant(w, r, b, "")
+}
+
+func (s *Server) multivariant(w http.ResponseWriter, r *http.Request, b *Broadcast, prefix string) {
+	text, ok := b.multivariant(r.Context(), prefix)
+	if !ok {
+		tooLong(w)
+		return
+	}
+	writePlaylist(w, r, text, false)
+}
+
+// tooLong answers a request that waited in vain.
+func tooLong(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, "Nothing came in time.", http.StatusServiceUnavailable)
+}
+
+func (s *Server) serveTrack(w http.ResponseWriter, r *http.Request) {
+	var t *track
+	if b := s.broadcast(r.PathValue("broadcast")); b != nil {
+		t = b.track(r.PathValue("track"))
+	}
+	if t == nil {
+		http.NotFound(w, r)
+		return
+	}
+	file := r.PathValue("file")
+	if file == "index.m3u8" {
+		s.servePlaylist(w, r, t)
+	} else if id, ok := playlist.ParsePartURI(file); ok {
+		s.servePart(w, r, t, id)
+	} else if epoch, first, last, ok := playlist.ParseSegmentURI(file); ok {
+		s.serveSegment(w, r, t, epoch, first, last)
+	} else if name, ok := playlist.ParseInitURI(file); ok {
+		if init, ok := t.init(name); ok {
+			writeMedia(w, r, init)
+			return
+		}
+		http.NotFound(w, r)
+	} else {
+		http.NotFound(w, r)
+	}
+}
+
+// servePlaylist answers with the media playlist, after the wait that the client asks for.
+func (s *Server) servePlaylist(w http.ResponseWriter, r *http.Request, t *track) {
+	reload, err := playlist.ParseReload(r.URL.Query())
+	// Until there is a list with a finished segment, players cannot begin: everybody waits.
+	wait := firstWait
+	t.with(func(p *playlist.Playlist) { wait = max(p.MaxWait(), firstWait) })
+	if err != nil {
+		ended := false
+		t.with(func(p *playlist.Playlist) { ended = p.Ended() })
+		if !ended { // directives are ignored once the list has ended
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+	}
+	ready := false
+	if !s.await(r.Context(), wait, t.changes, func() bool {
+		t.with(func(p *playlist.Playlist) { ready = p.Ready() })
+		return ready || t.hasEnded()
+	}) {
+		tooLong(w)
+		return
+	}
+	if !ready { // it ended before there was anything to list
+		http.NotFound(w, r)
+		return
+	}
+	if t.with(func(p *playlist.Playlist) { wait = p.MaxWait() }); reload.Blocking {
+		verdict := playlist.Wait
+		s.await(r.Context(), wait, t.changes, func() bool {
+			t.with(func(p *playlist.Playlist) { verdict = p.Decide(reload) })
+			return verdict != playlist.Wait
+		})
+		switch verdict {
+		case playlist.Wait:
+			tooLong(w)
+			return
+		case playlist.Refuse:
+			http.Error(w, playlist.ErrReload.Error()+": too far ahead", http.StatusBadRequest)
+			return
+		}
+	}
+	zip := acceptsGzip(r)
+	writePlaylist(w, r, t.render(reload.Skip, zip), zip)
+}
+
+// servePart answers with a part; the one that PRELOAD-HINT names is waited for, and comes whole or not at all.
+func (s *Server) servePart(w http.ResponseWriter, r *http.Request, t *track, id playlist.ID) {
+	listed, hinted := false, false
+	wait := time.Duration(0)
+	ask := func() bool {
+		t.with(func(p *playlist.Playlist) {
+			_, listed = p.Part(id)
+			hint, ok := p.Hint()
+			hinted = ok && hint == id
+			wait = p.MaxWait()
+		})
+		return listed || !hinted
+	}
+	if !ask() {
+		s.await(r.Context(), wait, t.changes, ask)
+	}
+	if c, ok := t.chunk(id); listed && ok {
+		writeMedia(w, r, c.Block)
+		return
+	}
+	if hinted && !listed {
+		tooLong(w)
+		return
+	}
+	http.NotFound(w, r)
+}
+
+func (s *Server) serveSegment(w http.ResponseWriter, r *http.Request, t *track, epoch, first, last uint64) {
+	var parts []playlist.Part
+	t.with(func(p *playlist.Playlist) { parts, _ = p.Segment(epoch, first, last) })
+	blocks := make([][]byte, 0, len(parts))
+	for _, part := range parts {
+		c, ok := t.chunk(part.ID())
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		blocks = append(blocks, c.Block)
+	}
+	if len(blocks) == 0 {
+		http.NotFound(w, r)
+		return
+	}
+	writeMedia(w, r, blocks...)
+}
+
+func acceptsGzip(r *http.Request) bool {
+	for _, field := range strings.Split(r.Header.Get("Accept-Encoding"), ",") {
+		name, q, _ := strings.Cut(strings.TrimSpace(field), ";")
+		if name == "gzip" {
+			q = strings.ReplaceAll(q, " ", "")
+			return q != "q=0" && q != "q=0.0"
+		}
+	}
+	return false
+}
+
+func writePlaylist(w http.ResponseWriter, r *http.Request, text []byte, zipped bool) {
+	h := w.Header()
+	h.Set("Content-Type", typePlaylist)
+	h.Set("Cache-Control", "no-cache")
+	h.Add("Vary", "Accept-Encoding")
+	if zipped {
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(text) // the client may have gone
+	}
+}
+
+// writeMedia answers with blocks one after the other. The common case, the whole of them, is written without a copy.
+func writeMedia(w http.ResponseWriter, r *http.Request, blocks ...[]byte) {
+	h := w.Header()
+	h.Set("Content-Type", typeMedia)
+	h.Set("Cache-Control", cacheMedia)
+	if r.Header.Get("Range") != "" {
+		http.ServeContent(w, r, "", time.Time{}, newReader(blocks))
+		return
+	}
+	size := 0
+	for _, b := range blocks {
+		size += len(b)
+	}
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Content-Length", strconv.Itoa(size))
+	if r.Method == http.MethodHead {
+		return
+	}
+	for _, b := range blocks {
+		if _, err := w.Write(b); err != nil {
+			return // the client has gone
+		}
+	}
+}
+
+// reader reads blocks as one, for Range requests.
+type reader struct {
+	blocks [][]byte
+	size   int64
+	at     int64
+}
+
+func newReader(blocks [][]byte) io.ReadSeeker {
+	if len(blocks) == 1 {
+		return bytes.NewReader(blocks[0])
+	}
+	r := &reader{blocks: blocks}
+	for _, b := range blocks {
+		r.size += int64(len(b))
+	}
+	return r
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	at := r.at
+	for _, b := range r.blocks {
+		if at < int64(len(b)) {
+			n := copy(p, b[at:])
+			r.at += int64(n)
+			return n, nil
+		}
+		at -= int64(len(b))
+	}
+	return 0, io.EOF
+}
+
+func (r *reader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += r.at
+	case io.SeekEnd:
+		offset += r.size
+	}
+	if offset < 0 {
+		return 0, errors.New("seek before the start")
+	}
+	r.at = offset
+	return offset, nil
+}

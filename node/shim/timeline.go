@@ -1,0 +1,132 @@
+package shim
+
+import (
+	"encoding/binary"
+	"math/big"
+
+	"murmuration/playlist"
+)
+
+// timeline keeps the decode times of one endless MP4 going across discontinuities: an origin that restarted begins at
+// another time, which HLS players are told by EXT-X-DISCONTINUITY and readers of a plain file cannot be. Chunks that
+// need no shift pass unchanged.
+//
+//	moof
+//	└ traf (one a track)
+//	  ├ tfhd   track_ID
+//	  └ tfdt   baseMediaDecodeTime, 32 or 64 bit: what is shifted
+type timeline struct {
+	scales map[uint32]uint32 // by track_ID
+	last   playlist.Part
+	begun  bool
+	shift  int64 // in 1/last.Timescale seconds
+}
+
+func newTimeline(init []byte) *timeline {
+	t := &timeline{scales: map[uint32]uint32{}}
+	walk(init, func(kind string, moov []byte) {
+		if kind != "moov" {
+			return
+		}
+		walk(moov, func(kind string, trak []byte) {
+			if kind == "trak" {
+				t.addTrack(trak)
+			}
+		})
+	})
+	return t
+}
+
+func (t *timeline) addTrack(trak []byte) {
+	var id, scale uint32
+	walk(trak, func(kind string, b []byte) {
+		switch kind {
+		case "tkhd": // version, flags, two times, track_ID (ISO 14496-12, 8.3.2)
+			if len(b) >= 24 {
+				id = binary.BigEndian.Uint32(b[12+8*int(b[0]&1):])
+			}
+		case "mdia":
+			walk(b, func(kind string, b []byte) { // version, flags, two times, timescale (8.4.2)
+				if kind == "mdhd" && len(b) >= 24 {
+					scale = binary.BigEndian.Uint32(b[12+8*int(b[0]&1):])
+				}
+			})
+		}
+	})
+	if scale > 0 {
+		t.scales[id] = scale
+	}
+}
+
+// place returns the chunk's bytes with its decode times where they follow on from the chunk before.
+func (t *timeline) place(part playlist.Part, block []byte) [][]byte {
+	if t.begun && (part.Discontinuity || part.Epoch != t.last.Epoch || part.Timescale != t.last.Timescale) {
+		end := int64(t.last.DecodeTime) + t.shift + int64(t.last.Duration)
+		t.shift = rescale(end, t.last.Timescale, part.Timescale) - int64(part.DecodeTime)
+	}
+	t.last, t.begun = part, true
+	if t.shift == 0 {
+		return [][]byte{block}
+	}
+	var moof []byte
+	start := 0
+	walk(block, func(kind string, body []byte) {
+		if kind == "moof" && moof == nil {
+			start = cap(block) - cap(body) // where body stands in block
+			moof = append([]byte(nil), body...)
+		}
+	})
+	if moof == nil {
+		return [][]byte{block}
+	}
+	walk(moof, func(kind string, traf []byte) {
+		if kind == "traf" {
+			t.shiftTraf(traf, part.Timescale)
+		}
+	})
+	return [][]byte{block[:start], moof, block[start+len(moof):]}
+}
+
+func (t *timeline) shiftTraf(traf []byte, from uint32) {
+	scale := from
+	walk(traf, func(kind string, b []byte) {
+		switch {
+		case kind == "tfhd" && len(b) >= 8:
+			if s, ok := t.scales[binary.BigEndian.Uint32(b[4:])]; ok {
+				scale = s
+			}
+		case kind == "tfdt" && len(b) >= 12 && b[0] == 1:
+			binary.BigEndian.PutUint64(b[4:], binary.BigEndian.Uint64(b[4:])+uint64(rescale(t.shift, from, scale)))
+		case kind == "tfdt" && len(b) >= 8 && b[0] == 0:
+			binary.BigEndian.PutUint32(b[4:], binary.BigEndian.Uint32(b[4:])+uint32(rescale(t.shift, from, scale)))
+		}
+	})
+}
+
+// rescale converts n units of 1/from seconds to units of 1/to.
+func rescale(n int64, from, to uint32) int64 {
+	if from == to {
+		return n
+	}
+	v := big.NewInt(n)
+	v.Mul(v, big.NewInt(int64(to)))
+	return v.Div(v, big.NewInt(int64(from))).Int64()
+}
+
+// walk calls f with the type and the body of each box in b. It stops at what is no box.
+func walk(b []byte, f func(kind string, body []byte)) {
+	for len(b) >= 8 {
+		size, head := uint64(binary.BigEndian.Uint32(b)), uint64(8)
+		switch {
+		case size == 1 && len(b) >= 16:
+			size, head = binary.BigEndian.Uint64(b[8:]), 16
+		case size == 0:
+			size = uint64(len(b))
+		}
+		if size < head || size > uint64(len(b)) {
+			return
+		}
+		f(string(b[4:8]), b[head:size])
+		b = b[size:]
+	}
+}

@@ -1,0 +1,367 @@
+package shim
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"murmuration/chunker"
+	"murmuration/chunker/envelope"
+	"murmuration/playlist"
+)
+
+// backlogSpan is how much of a track is looked at, at most, for the distance of its keyframes before the playlist is
+// made: TARGETDURATION may not change after.
+const backlogSpan = 7 * time.Second
+
+// maxInits bounds the init segments kept. A broadcast has one, and another after each change of format.
+const maxInits = 64
+
+// track is one track: its playlist, the chunks it lists, and those who wait for the next.
+type track struct {
+	broadcast *Broadcast
+	info      TrackInfo
+	blocks    Blocks
+	log       *slog.Logger
+
+	mu      sync.Mutex
+	list    *playlist.Playlist // nil until the backlog shows how far keyframes are apart
+	backlog []arrival
+	chunks  map[playlist.ID]envelope.Chunk // what the list may need
+	inits   map[string][]byte              // by CID
+	newest  string                         // the init segment that came last
+	media   chunker.Info                   // of that
+	timer   *time.Timer                    // for the playlist's deadline
+	changed chan struct{}                  // closed and renewed with every version of the list
+	version uint64
+	low     playlist.ID // chunks below are not kept
+	text    rendered
+	delta   rendered
+	counted playlist.Stats
+	ended   bool
+
+	end atomic.Pointer[playlist.Report] // where the list ends, for the other tracks' playlists
+}
+
+type arrival struct {
+	playlist.Part
+	at time.Time
+}
+
+// rendered is one version of the playlist's text. It is made once and shared by all who wait for it.
+type rendered struct {
+	version uint64
+	made    bool
+	plain   []byte
+	zipped  []byte // nil until somebody wants it
+}
+
+func newTrack(b *Broadcast, info TrackInfo, blocks Blocks) *track {
+	return &track{
+		broadcast: b, info: info, blocks: blocks, log: b.log.With("track", info.Name),
+		chunks: map[playlist.ID]envelope.Chunk{}, inits: map[string][]byte{}, changed: make(chan struct{}),
+	}
+}
+
+func (t *track) push(c envelope.Chunk, now time.Time) error {
+	part := playlist.Part{
+		Epoch: c.Epoch, Seq: c.Seq, Timescale: c.Timescale, DecodeTime: c.DecodeTime, Duration: c.Duration,
+		Independent:   c.Flags.Has(envelope.Independent),
+		Discontinuity: c.Flags.Has(envelope.Discontinuity),
+		End:           c.Flags.Has(envelope.End),
+		Captured:      c.Captured, Size: len(c.Block),
+	}
+	if c.Envelope.Init.Defined() {
+		part.Init = c.Envelope.Init.String()
+	}
+	if part.Timescale == 0 {
+		return fmt.Errorf("chunk %v: %w", c.ID(), playlist.ErrPart)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return nil
+	}
+	if err := t.keepInit(c, part); err != nil {
+		return err
+	}
+	id := part.ID()
+	if _, ok := t.chunks[id]; !ok && !part.End && !id.Less(t.low) && len(t.chunks) < t.room() {
+		t.chunks[id] = c
+	}
+	if t.list == nil {
+		t.backlog = append(t.backlog, arrival{part, now})
+		return t.begin(c, now, false)
+	}
+	err := t.list.Push(part, now)
+	t.update(now)
+	return err
+}
+
+// keepInit notes the chunk's init segment.
+func (t *track) keepInit(c envelope.Chunk, part playlist.Part) error {
+	if part.End || t.inits[part.Init] != nil && t.newest == part.Init {
+		return nil
+	}
+	if t.inits[part.Init] == nil {
+		if len(c.Init) == 0 {
+			if part.Independent {
+				return fmt.Errorf("chunk %v: %w", c.ID(), ErrNoInit)
+			}
+			return nil
+		}
+		if len(t.inits) >= maxInits {
+			clear(t.inits)
+		}
+		t.inits[part.Init] = c.Init
+	}
+	if info, err := chunker.Describe(t.inits[part.Init]); err != nil {
+		t.log.Warn("init segment not understood", "init", part.Init, "err", err)
+	} else {
+		t.media = info
+	}
+	first := t.newest == ""
+	t.newest = part.Init
+	if first {
+		defer t.broadcast.server.Changed()
+	}
+	return nil
+}
+
+// room is how many chunks are held at most.
+func (t *track) room() int {
+	if t.list == nil {
+		return 1 << 13
+	}
+	cfg := t.list.Config()
+	return int(2*cfg.Window/cfg.PartTarget) + 1<<13
+}
+
+// begin makes the playlist once the backlog tells how far keyframes are apart, or is long enough, or there
+// will be no more.
+func (t *track) begin(c envelope.Chunk, now time.Time, force bool) error {
+	keyframes, span, end := 0, time.Duration(0), false
+	parts := make([]playlist.Part, 0, len(t.backlog))
+	for _, a := range t.backlog {
+		if a.Independent {
+			keyframes++
+		}
+		end = end || a.End
+		span += a.Length()
+		parts = append(parts, a.Part)
+	}
+	// Two keyframes tell, as does a stretch longer than players can be kept waiting for the first list.
+	if keyframes < 2 && span < backlogSpan && !end && !force && t.info.TargetDuration == 0 {
+		return nil
+	}
+	target := t.info.TargetDuration
+	if target == 0 {
+		target = playlist.TargetDuration(parts)
+	}
+	list, err := playlist.New(playlist.Config{
+		PartTarget: max(c.PartTargetTime(), time.Millisecond), TargetDuration: target,
+		Window: t.broadcast.server.cfg.Window, Grace: t.broadcast.server.cfg.Grace,
+	})
+	if err != nil {
+		t.backlog = t.backlog[1:]
+		return err
+	}
+	t.list = list
+	for _, a := range t.backlog {
+		if err := list.Push(a.Part, a.at); err != nil {
+			t.log.Warn("chunk not listed", "err", err)
+		}
+	}
+	t.backlog = nil
+	list.Tick(now)
+	t.update(now)
+	return nil
+}
+
+// update follows a change of the playlist.
+func (t *track) update(now time.Time) {
+	if deadline, ok := t.list.Deadline(); ok {
+		wait := max(deadline.Sub(now), time.Millisecond)
+		if t.timer == nil {
+			t.timer = time.AfterFunc(wait, t.tick)
+		} else {
+			t.timer.Reset(wait)
+		}
+	} else if t.timer != nil {
+		t.timer.Stop()
+	}
+	if t.list.Version() == t.version {
+		return
+	}
+	t.version = t.list.Version()
+	close(t.changed)
+	t.changed = make(chan struct{})
+	stats := t.list.Stats()
+	t.broadcast.server.metrics.parts(t.counted, stats)
+	t.counted = stats
+	t.release()
+	if msn, part, ok := t.list.Last(); ok {
+		t.end.Store(&playlist.Report{URI: "../" + t.info.Name + "/index.m3u8", MSN: msn, Part: part})
+	}
+	if t.list.Ended() && !t.ended {
+		t.ended = true
+		go t.broadcast.trackEnded()
+	}
+}
+
+// release lets go of chunks that cannot be asked for any more.
+func (t *track) release() {
+	low, ok := t.list.Oldest()
+	if t.blocks != nil {
+		var first playlist.Part
+		first, ok = t.list.First()
+		low = first.ID()
+	}
+	if !ok || low == t.low {
+		return
+	}
+	t.low = low
+	for id := range t.chunks {
+		if id.Less(low) {
+			delete(t.chunks, id)
+		}
+	}
+}
+
+func (t *track) tick() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	t.list.Tick(now)
+	t.update(now)
+}
+
+func (t *track) finish(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.list == nil && len(t.backlog) > 0 {
+		last := t.backlog[len(t.backlog)-1]
+		if c, ok := t.chunks[last.ID()]; ok {
+			if err := t.begin(c, now, true); err != nil {
+				t.log.Warn("no playlist", "err", err)
+			}
+		}
+	}
+	if t.list != nil {
+		t.list.Finish(now)
+		t.update(now)
+	}
+	if !t.ended {
+		t.ended = true
+		close(t.changed)
+		t.changed = make(chan struct{})
+	}
+}
+
+func (t *track) hasEnded() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended
+}
+
+func (t *track) changes() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.changed
+}
+
+// with runs f on the playlist, where there is one.
+func (t *track) with(f func(*playlist.Playlist)) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.list == nil {
+		return false
+	}
+	f(t.list)
+	return true
+}
+
+// render returns the current playlist, gzipped where wanted.
+func (t *track) render(skip, zip bool) []byte {
+	var reports []playlist.Report
+	for _, other := range t.broadcast.all() {
+		if other != t {
+			if r := other.end.Load(); r != nil {
+				reports = append(reports, *r)
+			}
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := &t.text
+	if skip {
+		r = &t.delta
+	}
+	if !r.made || r.version != t.list.Version() {
+		*r = rendered{version: t.list.Version(), made: true, plain: t.list.Render(skip, reports...)}
+	}
+	if !zip {
+		return r.plain
+	}
+	if r.zipped == nil {
+		var b bytes.Buffer
+		// Writing to a Buffer cannot fail, nor can a level that exists.
+		z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+		_, _ = z.Write(r.plain)
+		_ = z.Close()
+		r.zipped = b.Bytes()
+	}
+	return r.zipped
+}
+
+// chunk returns a chunk that the playlist has, or had not long ago.
+func (t *track) chunk(id playlist.ID) (envelope.Chunk, bool) {
+	t.mu.Lock()
+	c, ok := t.chunks[id]
+	t.mu.Unlock()
+	if !ok && t.blocks != nil {
+		c, ok = t.blocks.Chunk(envelope.ID{Epoch: id.Epoch, Seq: id.Seq})
+	}
+	return c, ok && len(c.Block) > 0
+}
+
+func (t *track) init(name string) ([]byte, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b, ok := t.inits[name]
+	return b, ok
+}
+
+// described reports whether the track's media is known.
+func (t *track) described() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.newest != ""
+}
+
+// variant describes the track for the multivariant playlist, and tells whether it is sound alone.
+func (t *track) variant() (v playlist.Variant, sound bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var size int
+	var span time.Duration
+	for _, a := range t.backlog {
+		size += a.Size
+		span += a.Length()
+	}
+	var peak, mean int
+	if t.list != nil {
+		peak, mean = t.list.Bandwidth()
+	} else if span > 0 {
+		peak = int(float64(size) * 8 / span.Seconds())
+	}
+	const step = 50_000 // the measure wavers; the text need not
+	return playlist.Variant{
+		Codecs: t.media.Codecs, Width: t.media.Width, Height: t.media.Height, FrameRate: t.media.FrameRate,
+		Bandwidth: (peak/step + 1) * step, Average: (mean + step - 1) / step * step,
+	}, t.media.VideoCodec == "" && t.media.AudioCodec != ""
+}
