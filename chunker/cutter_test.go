@@ -36,7 +36,7 @@ func TestFrameRates(t *testing.T) {
 					t.Run(fmt.Sprintf("%.3f/ms=%v/b=%v/%v", rate, coarse, bframes, offset), func(t *testing.T) {
 						f := feed{
 							format: Format{Streams: []Stream{h264Stream(), aacStream()}}, offset: offset,
-							rate: rate, gop: int(rate * 2), bframes: bframes, size: 3000, length: 12 * time.Second,
+							rate: rate, gop: int(rate * 2), bframes: bframes, size: 3000, length: 7 * time.Second,
 						}
 						within := 100 * time.Microsecond
 						if coarse {
