@@ -26,6 +26,8 @@ type internet struct {
 	next  int
 	nodes []*Node
 	muxes []*quicreuse.ConnManager
+
+	behindOneAddress bool // further nodes share an IP address, each on a port of its own
 }
 
 // inVirtualTime runs f on a simulated internet, each node at least latency away from every other.
@@ -59,13 +61,16 @@ func (s *sourceIP) PreferredSourceIPForDestination(*net.UDPAddr) (net.IP, error)
 func (w *internet) node(cfg Config, up, down int) *Node {
 	w.t.Helper()
 	w.next++
-	ip := simnet.IntToPublicIPv4(w.next)
+	ip, port := simnet.IntToPublicIPv4(w.next), 8000
+	if w.behindOneAddress {
+		ip, port = simnet.IntToPublicIPv4(1000), 10_000+w.next
+	}
 	link := simnet.NodeBiDiLinkSettings{
 		Uplink:   simnet.LinkSettings{BitsPerSecond: up * simnet.Mibps},
 		Downlink: simnet.LinkSettings{BitsPerSecond: down * simnet.Mibps},
 	}
 	src := &sourceIP{}
-	cfg.Listen = []string{fmt.Sprintf("/ip4/%s/udp/8000/quic-v1", ip)}
+	cfg.Listen = []string{fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", ip, port)}
 	cfg.Options = append(cfg.Options,
 		libp2p.DisableIdentifyAddressDiscovery(), // it stalls virtual time
 		libp2p.QUICReuse(func(reset quic.StatelessResetKey, token quic.TokenGeneratorKey, opts ...quicreuse.Option) (*quicreuse.ConnManager, error) {
