@@ -165,33 +165,10 @@ func (f *feed) unit(k kind, u chunker.Unit) error {
 // inBand follows parameters that come within the stream.
 func (f *feed) inBand(k kind, u chunker.Unit) error {
 	l := &f.lanes[k]
-	var next codecs.Codec
-	switch l.codec.(type) {
-	case *codecs.H264:
-		if p := h264Params(u.Data); p != nil {
-			next = p
-		}
-	case *codecs.H265:
-		if p := h265Params(u.Data); p != nil {
-			next = p
-		}
-	case *codecs.AV1:
-		if p := av1Params(u.Data); p != nil {
-			next = p
-		}
-	case *codecs.VP9:
-		if p := vp9Params(u.Data[0]); p != nil {
-			next = p
-		}
-	case *codecs.MPEG1Audio:
-		if p := mp3Params(u.Data[0]); p != nil {
-			next = p
-		}
+	if next := inBandParams(l.codec, u.Data); next != nil {
+		return f.codec(k, next, l.timescale, l.resolution)
 	}
-	if next == nil {
-		return nil
-	}
-	return f.codec(k, next, l.timescale, l.resolution)
+	return nil
 }
 
 // seconds is a timestamp as a duration.

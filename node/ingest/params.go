@@ -99,10 +99,10 @@ func vp9Params(frame []byte) *codecs.VP9 {
 	}
 }
 
-// mp3Params returns the parameters in the header of an MPEG audio frame, nil where it has none.
+// mp3Params returns the parameters in the header of an MP3 frame, nil where it has none.
 func mp3Params(frame []byte) *codecs.MPEG1Audio {
 	var h mpeg1audio.FrameHeader
-	if h.Unmarshal(frame) != nil {
+	if h.Unmarshal(frame) != nil || h.Layer != 3 {
 		return nil
 	}
 	channels := 2
@@ -110,4 +110,34 @@ func mp3Params(frame []byte) *codecs.MPEG1Audio {
 		channels = 1
 	}
 	return &codecs.MPEG1Audio{SampleRate: h.SampleRate, ChannelCount: channels}
+}
+
+// inBandParams returns the parameters that an access unit in the given codec carries, nil where it carries none.
+func inBandParams(c codecs.Codec, data [][]byte) codecs.Codec {
+	if len(data) == 0 {
+		return nil
+	}
+	switch c.(type) {
+	case *codecs.H264:
+		if p := h264Params(data); p != nil {
+			return p
+		}
+	case *codecs.H265:
+		if p := h265Params(data); p != nil {
+			return p
+		}
+	case *codecs.AV1:
+		if p := av1Params(data); p != nil {
+			return p
+		}
+	case *codecs.VP9:
+		if p := vp9Params(data[0]); p != nil {
+			return p
+		}
+	case *codecs.MPEG1Audio:
+		if p := mp3Params(data[0]); p != nil {
+			return p
+		}
+	}
+	return nil
 }
