@@ -3,8 +3,10 @@ package mesh
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p"
@@ -22,6 +24,9 @@ import (
 // connsPerAddress is how many connections one IP address may have with this node. libp2p allows 8 for IPv4, but the
 // whole audience in a hall sits behind the address of its Wi-Fi, each viewer perhaps with a QUIC and a TCP attempt.
 const connsPerAddress = 512
+
+// ErrListen is wrapped by what New returns where none of the addresses could be listened on.
+var ErrListen = errors.New("mesh: cannot listen")
 
 // newHost makes the libp2p host that a Config describes.
 func newHost(cfg Config, p preset, listen, announce []multiaddr.Multiaddr, g *gate, traffic *traffic) (host.Host, error) {
@@ -71,6 +76,9 @@ func newHost(cfg Config, p preset, listen, announce []multiaddr.Multiaddr, g *ga
 		opts = append(opts, libp2p.NATPortMap())
 	}
 	h, err := libp2p.New(append(opts, cfg.Options...)...)
+	if err != nil && strings.Contains(err.Error(), "failed to listen") { // libp2p has no error value for it
+		return nil, fmt.Errorf("%w: %w", ErrListen, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mesh: host: %w", err)
 	}
