@@ -255,8 +255,12 @@ func (c *Cutter) results() ([]envelope.Chunk, error) {
 func (c *Cutter) interrupted() {
 	c.anchored, c.stash, c.units, c.measuring = false, nil, nil, nil
 	c.breaks = c.seq > 0 || len(c.out) > 0
-	if c.video != nil {
-		c.video.await()
+	if v := c.video; v != nil {
+		v.await()
+		// The next source starts with the parameters that it announced, whatever the last one changed to.
+		if announced := c.format.Streams[v.index].Codec; configured(announced) {
+			v.wanted = announced
+		}
 	}
 }
 

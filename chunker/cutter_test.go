@@ -82,3 +82,33 @@ func TestFrameRates(t *testing.T) {
 		}
 	}
 }
+
+// TestDelay: a chunk leaves with the picture after its last, or with the sound that belongs to it.
+func TestDelay(t *testing.T) {
+	for _, rate := range rates {
+		f := lively(6 * time.Second)
+		f.rate = rate
+		c := newCutter(t, nil)
+		if err := c.SetFormat(f.format); err != nil {
+			t.Fatal(err)
+		}
+		frame := time.Duration(float64(time.Second) / rate)
+		for _, u := range f.units() {
+			chunks, err := c.Write(u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, ch := range chunks {
+				now, start := u.Captured.Sub(testStart), ch.Captured.Sub(testStart)
+				if (start - ch.Time()).Abs() > time.Millisecond {
+					t.Fatalf("%.2f: captured at %v, starts at %v", rate, start, ch.Time())
+				}
+				// The next picture comes when the last one's duration ends: no later than that. At the start the
+				// measuring holds back more.
+				if late := now - start - ch.DurationTime(); late > time.Millisecond && start > measureLongSpan+frame {
+					t.Fatalf("%.2f: chunk at %v leaves %v late", rate, start, late)
+				}
+			}
+		}
+	}
+}

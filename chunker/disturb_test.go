@@ -515,3 +515,43 @@ func TestLargePictures(t *testing.T) {
 		t.Errorf("log: %s", log.String())
 	}
 }
+
+// TestParametersComeBack: a source changed its parameters in the stream; the next starts with those it announced.
+func TestParametersComeBack(t *testing.T) {
+	f := lively(2 * time.Second)
+	c := newCutter(t, nil)
+	var inits []string
+	for round := range 2 {
+		if err := c.SetFormat(f.format); err != nil {
+			t.Fatal(err)
+		}
+		units := f.units()
+		if round == 0 {
+			for i, u := range units {
+				if u.Stream == 0 && i > 30 && u.Data[0][0] == 0x65 {
+					units[i].Data = [][]byte{testSPS2, testPPS, u.Data[0]}
+				}
+			}
+		}
+		var chunks []envelope.Chunk
+		for _, u := range units {
+			out, err := c.Write(u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			chunks = append(chunks, out...)
+		}
+		out, err := c.Interrupt()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ch := range append(chunks, out...) {
+			if n := len(inits); n == 0 || inits[n-1] != ch.Envelope.Init.String() {
+				inits = append(inits, ch.Envelope.Init.String())
+			}
+		}
+	}
+	if len(inits) != 3 || inits[0] != inits[2] {
+		t.Errorf("init segments %v", inits)
+	}
+}
