@@ -335,9 +335,13 @@ func (f *Feed) question(asked map[peer.ID]time.Time) {
 		}
 	}
 	rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
+	tries := 2 // a round: each may take as long as its timeout
 	for _, p := range peers {
 		if _, lately := asked[p]; lately {
 			continue
+		}
+		if tries--; tries < 0 {
+			return
 		}
 		asked[p] = now
 		ctx, cancel := context.WithTimeout(f.ctx, requestTimeout)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"time"
 
@@ -53,6 +54,7 @@ func (n *Node) newGossip(ctx context.Context, p preset) (*pubsub.PubSub, error) 
 	params.SlowHeartbeatWarning = 0.5
 
 	topics := pubsub.NewRegexpSubscriptionFilter(topicPattern)
+	library := slog.New(demoted{n.log.Handler()}).With("library", "pubsub")
 	ps, err := pubsub.NewGossipSub(ctx, n.host,
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), // the channel signs, not the relaying peers
 		pubsub.WithNoAuthor(),
@@ -68,6 +70,8 @@ func (n *Node) newGossip(ctx context.Context, p preset) (*pubsub.PubSub, error) 
 		pubsub.WithPeerScoreInspect(pubsub.PeerScoreInspectFn(n.inspectScores), 2*time.Second),
 		pubsub.WithSubscriptionFilter(pubsub.WrapLimitSubscriptionFilter(topics, maxTopicsPerRPC)),
 		pubsub.WithRawTracer(&tracer{n: n}),
+		pubsub.WithLogger(library),
+		pubsub.WithRPCLogger(library),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("mesh: gossipsub: %w", err)

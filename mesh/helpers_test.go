@@ -6,6 +6,8 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"io"
+	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -20,6 +22,11 @@ var (
 	testTrack  = TrackID{Channel: ChannelOf(channelKey), Broadcast: "0abc123", Track: "main"}
 	testInit   = bytes.Repeat([]byte("init"), 200)
 )
+
+func TestMain(m *testing.M) {
+	SetLibraryLog(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
 
 const chunkTime = 250 * time.Millisecond
 

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +27,8 @@ import (
 // whole audience in a hall sits behind the address of its Wi-Fi, each viewer perhaps with a QUIC and a TCP attempt.
 const connsPerAddress = 512
 
-// ErrListen is wrapped by what New returns where none of the addresses could be listened on.
+// ErrListen is wrapped by what New returns where an address could not be listened on: most often, another program has
+// the port.
 var ErrListen = errors.New("mesh: cannot listen")
 
 // newHost makes the libp2p host that a Config describes.
@@ -82,7 +85,41 @@ func newHost(cfg Config, p preset, listen, announce []multiaddr.Multiaddr, g *ga
 	if err != nil {
 		return nil, fmt.Errorf("mesh: host: %w", err)
 	}
+	if err := checkListening(h, listen, cfg.Log); err != nil {
+		h.Close()
+		return nil, err
+	}
 	return h, nil
+}
+
+// checkListening reports an address that the host does not listen on. libp2p is content with any one of them; so are we
+// for IPv6, which many machines lack.
+func checkListening(h host.Host, want []multiaddr.Multiaddr, log *slog.Logger) error {
+	for _, a := range want {
+		if !slices.ContainsFunc(h.Network().ListenAddresses(), func(b multiaddr.Multiaddr) bool { return sameSocket(a, b) }) {
+			if _, err := a.ValueForProtocol(multiaddr.P_IP6); err == nil {
+				log.Warn("cannot listen", "addr", a)
+				continue
+			}
+			return fmt.Errorf("%w on %s: is another program using the port?", ErrListen, a)
+		}
+	}
+	return nil
+}
+
+// sameSocket reports whether b is what listening on a gives: the same protocols, and the same values but for a port that
+// the system chose.
+func sameSocket(a, b multiaddr.Multiaddr) bool {
+	if len(a) > len(b) {
+		return false
+	}
+	for i, c := range a {
+		d := b[i]
+		if c.Code() != d.Code() || c.Value() != d.Value() && c.Value() != "0" {
+			return false
+		}
+	}
+	return true
 }
 
 // newResources returns libp2p's resource manager with limits for an audience: its defaults scale with the machine's

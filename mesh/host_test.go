@@ -166,6 +166,25 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
+func TestPortInUse(t *testing.T) {
+	first := mustNode(t, Config{Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}})
+	taken := first.host.Network().ListenAddresses()[0]
+	for _, a := range first.host.Network().ListenAddresses() {
+		if _, err := a.ValueForProtocol(multiaddr.P_QUIC_V1); err == nil {
+			taken = a
+		}
+	}
+	for _, also := range [][]string{nil, {"/ip4/127.0.0.1/tcp/0"}} {
+		n, err := New(Config{Listen: append([]string{taken.String()}, also...)})
+		if !errors.Is(err, ErrListen) || !strings.Contains(err.Error(), "127.0.0.1") {
+			t.Errorf("%v", err)
+		}
+		if n != nil {
+			n.Close()
+		}
+	}
+}
+
 func TestMetricsAreRegisteredOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	n := mustNode(t, Config{Metrics: reg})

@@ -63,9 +63,16 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) error {
 		} else if n.host.Network().Connectedness(info.ID) == network.Connected {
 			results <- nil
 			waiting++
-		} else {
-			n.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.PermanentAddrTTL)
-			wake(k.lost) // try again now
+		} else { // its keeper is in a pause
+			waiting++
+			n.wg.Add(1)
+			go func() {
+				defer n.wg.Done()
+				n.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.PermanentAddrTTL)
+				dctx, cancel := context.WithTimeout(n.ctx, dialTimeout)
+				defer cancel()
+				results <- n.host.Connect(dctx, peer.AddrInfo{ID: info.ID})
+			}()
 		}
 		n.mu.Unlock()
 	}
@@ -113,7 +120,7 @@ func (n *Node) keep(k *keeper, results chan<- error) {
 		if n.ctx.Err() != nil {
 			return
 		}
-		if err == nil {
+		if err == nil || n.host.Network().Connectedness(id) == network.Connected {
 			pause = redialFirst
 			select {
 			case <-k.lost:
