@@ -87,3 +87,11 @@ export function viewState({ connected, status, current, quietMs }: Surroundings)
   if (b.state === "waiting" || quietMs > quietAfterMs) return "interrupted";
   return "live";
 }
+
+/** Younger than this, a broadcast's playlist is shorter than the distance that players keep from live, with a segment to spare. */
+const newbornMs = 6000;
+
+/** @param nowMs the node's clock */
+export function newborn(b: Broadcast, nowMs: number): boolean {
+  return b.state !== "ended" && b.started !== null && Math.abs(nowMs - b.started) < newbornMs;
+}

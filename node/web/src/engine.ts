@@ -36,6 +36,8 @@ export interface Engine {
   readonly name: "hls.js" | "native";
   /** Capture time of the picture on screen, milliseconds since 1970. */
   playhead(): number | null;
+  /** Seconds from the playhead to the live edge and what that should be; null where the browser sees to it. */
+  distance(): { latency: number; target: number } | null;
   /** Whether to stay close to live, or to leave a viewer who rewound or paused where he is. */
   follow(live: boolean): void;
   destroy(): void;
@@ -47,8 +49,6 @@ const maxLatency = 4;
 /** hls.js insists on a finite bound; a viewer who rewound is never taken forward against his will. */
 const noLatencyBound = 1e6;
 
-const catchUpRate = 1.1;
-
 /** Outages last as long as they last: playlists are asked for again until the broadcast is left. */
 const forEver = 1_000_000;
 
@@ -56,7 +56,8 @@ const config: Partial<HlsConfig> = {
   lowLatencyMode: true,
   liveSyncDuration: new Target().value,
   liveMaxLatencyDuration: maxLatency,
-  maxLiveSyncPlaybackRate: catchUpRate,
+  // pace.ts does this, and the opposite.
+  maxLiveSyncPlaybackRate: 1,
   // target.ts does this, and back.
   liveSyncOnStallIncrease: 0,
   backBufferLength: 30,
@@ -111,8 +112,9 @@ class HlsEngine implements Engine {
     private readonly video: HTMLVideoElement,
     private readonly url: string,
     private readonly handler: EngineHandler,
+    newborn: boolean,
   ) {
-    const hls = new Hls(config);
+    const hls = new Hls(newborn ? { ...config, startPosition: 0 } : config);
     this.hls = hls;
     hls.on(Events.ERROR, (_, data) => this.error(data));
     hls.on(Events.FRAG_BUFFERED, () => {
@@ -139,10 +141,13 @@ class HlsEngine implements Engine {
     return this.hls.playingDate?.getTime() ?? null;
   }
 
+  distance(): { latency: number; target: number } | null {
+    const { latency, targetLatency } = this.hls;
+    return latency > 0 && targetLatency !== null ? { latency, target: targetLatency } : null;
+  }
+
   follow(live: boolean): void {
     this.hls.config.liveMaxLatencyDuration = live ? maxLatency : noLatencyBound;
-    this.hls.config.maxLiveSyncPlaybackRate = live ? catchUpRate : 1;
-    if (!live && this.video.playbackRate !== 1) this.video.playbackRate = 1;
   }
 
   destroy(): void {
@@ -255,6 +260,10 @@ class NativeEngine implements Engine {
   }
 
   // The browser's own player keeps its own distance from live.
+  distance(): null {
+    return null;
+  }
+
   follow(): void {}
 
   destroy(): void {
@@ -269,6 +278,11 @@ export function canPlay(video: HTMLVideoElement): boolean {
   return Hls.isSupported() || video.canPlayType("application/vnd.apple.mpegurl") !== "";
 }
 
-export function createEngine(video: HTMLVideoElement, url: string, handler: EngineHandler): Engine {
-  return Hls.isSupported() ? new HlsEngine(video, url, handler) : new NativeEngine(video, url, handler);
+/**
+ * @param newborn the broadcast began a moment ago: play it from its first picture. There is not yet the
+ * usual distance from live, and hls.js would jump to it after the start, into a segment that it then
+ * loads over and over until the next one is there.
+ */
+export function createEngine(video: HTMLVideoElement, url: string, handler: EngineHandler, newborn: boolean): Engine {
+  return Hls.isSupported() ? new HlsEngine(video, url, handler, newborn) : new NativeEngine(video, url, handler);
 }

@@ -1,6 +1,6 @@
 // The page of a Murmuration node: follows the node's status, plays what is on, shows how it fares.
 
-import { Pulse, type ViewState, decide, quietAfterMs, viewState } from "./broadcast";
+import { Pulse, type ViewState, decide, newborn, quietAfterMs, viewState } from "./broadcast";
 import { NodeClock, clocksDisagree, latencySeconds } from "./clock";
 import { Controls } from "./controls";
 import { byId, say, show } from "./dom";
@@ -59,7 +59,11 @@ let adviceSince = 0;
 let hadToWait = false;
 
 const player = new Player(byId<HTMLVideoElement>("video"), {
-  changed: () => render(),
+  changed() {
+    // He went back in it after all.
+    if (finished && !player.atEnd()) finished = false;
+    render();
+  },
   trouble(t) {
     trouble = t;
     render();
@@ -87,7 +91,7 @@ function load(b: Broadcast): void {
   offered = null;
   trouble = null;
   finished = false;
-  player.load(b.playlist, from, live);
+  player.load(b.playlist, from, live, newborn(b, clock.now(Date.now())));
 }
 
 function follow(s: Status): void {

@@ -2,6 +2,7 @@
 
 import { bufferedAhead, beyondHole } from "./clock";
 import { type Engine, type Trouble, type Window, createEngine } from "./engine";
+import { pace } from "./pace";
 import { StallMeter } from "./stalls";
 
 export interface PlayerHandler {
@@ -13,6 +14,10 @@ export interface PlayerHandler {
 
 /** A playhead that stands still this long, while the stream goes on, is helped; after three times this, replaced. */
 const stuckMs = 2500;
+
+/** Seconds of media to have before playing, and how long to wait for them at most. */
+const primeS = 0.9;
+const primeMs = 2500;
 
 /** A stream that shows no picture this long after loading is loaded again. */
 const startMs = 15_000;
@@ -74,8 +79,11 @@ export class Player {
     return this.startupMs > 0;
   }
 
-  /** @param fromMs performance.now() of the moment from which start-up is counted */
-  load(url: string, fromMs: number, live: boolean): void {
+  /**
+   * @param fromMs performance.now() of the moment from which start-up is counted
+   * @param newborn it began a moment ago
+   */
+  load(url: string, fromMs: number, live: boolean, newborn: boolean): void {
     this.url = url;
     this.loadedAt = fromMs;
     this.startupMs = 0;
@@ -83,8 +91,24 @@ export class Player {
     this.window = null;
     this.wanted = live;
     this.following = live;
-    this.build();
-    if (live) void this.play();
+    this.build(newborn);
+    if (live) this.prime(url);
+  }
+
+  /**
+   * Plays once enough is ready not to stall at once: a broadcast that has only just begun has less than
+   * the distance from live that the player keeps.
+   */
+  private prime(url: string): void {
+    const since = performance.now();
+    const look = () => {
+      if (this.url !== url || !this.wanted || !this.video.paused) return;
+      const first = this.ranges()[0];
+      const ready = first !== undefined && first[1] - Math.max(first[0], this.video.currentTime) >= primeS;
+      if (ready || this.engine?.name === "native" || performance.now() - since > primeMs) void this.play();
+      else setTimeout(look, 20);
+    };
+    look();
   }
 
   /** The same broadcast from a server that knows nothing of before. */
@@ -98,6 +122,7 @@ export class Player {
     const { video } = this;
     this.wanted = true;
     this.playBlocked = false;
+    if (this.started && this.window && this.atEnd()) video.currentTime = this.window.start;
     try {
       await video.play();
     } catch (e) {
@@ -181,7 +206,7 @@ export class Player {
     return Array.from({ length: b.length }, (_, i) => [b.start(i), b.end(i)]);
   }
 
-  private build(): void {
+  private build(newborn = false): void {
     this.stalls.excuse(performance.now());
     this.engine?.destroy();
     this.builtAt = performance.now();
@@ -194,7 +219,7 @@ export class Player {
         this.window = w;
       },
       giveUp: () => this.rebuild(),
-    });
+    }, newborn);
     this.engine.follow(this.following);
   }
 
@@ -208,7 +233,7 @@ export class Player {
       if (this.url !== url || this.engine) return;
       this.following = true;
       this.build();
-      if (this.wanted) void this.play();
+      if (this.wanted) this.prime(url);
     }, wait);
   }
 
@@ -226,9 +251,24 @@ export class Player {
     else begun();
   }
 
+  /**
+   * At the end of a broadcast that has ended. The element's own `ended` is not enough: sound and picture
+   * seldom end at the same instant, and then it may never come.
+   */
+  atEnd(): boolean {
+    const w = this.window;
+    return w !== null && w.ended && this.video.currentTime > w.edge - 0.3;
+  }
+
   private shouldMove(): boolean {
     const v = this.video;
-    return this.everStarted && this.started && !v.paused && !v.seeking && !v.ended && v.readyState > 0;
+    return this.everStarted && this.started && !v.paused && !v.seeking && !v.ended && v.readyState > 0 && !this.atEnd();
+  }
+
+  private keepPace(): void {
+    const d = this.following && this.shouldMove() && !this.window?.ended ? this.engine?.distance() : null;
+    const rate = d ? pace({ ...d, buffered: this.buffered() }, this.video.playbackRate) : 1;
+    if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
   }
 
   private watch(): void {
@@ -237,6 +277,15 @@ export class Player {
     const position = v.currentTime;
     const shouldMove = this.shouldMove();
     this.stalls.sample({ at, position, shouldMove });
+    this.keepPace();
+    if (this.started && this.atEnd() && !v.paused) {
+      if (position !== this.lastMove.position) this.lastMove = { at, position };
+      else if (at - this.lastMove.at > 500) {
+        v.pause();
+        this.handler.ended();
+      }
+      return;
+    }
     // Only where there is something to play: otherwise the engine is rightly waiting.
     if (!this.started && this.wanted && this.engine && this.window && at - this.builtAt > startMs) this.rebuild();
     if (!shouldMove || position !== this.lastMove.position) {

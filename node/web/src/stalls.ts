@@ -12,12 +12,16 @@ export interface Sample {
 /** A pause this long is seen as a stall even where the browser sends no `waiting`. */
 export const freezeMs = 400;
 
+/** A `waiting` shorter than this is not seen: browsers send it also when they change pace or decoder. */
+export const glanceMs = 100;
+
 export class StallMeter {
   count = 0;
   /** Milliseconds stood still, all stalls together. */
   total = 0;
   private begun = false;
   private stalledAt: number | null = null;
+  private waitingAt: number | null = null;
   private last: Sample | null = null;
 
   /** The first picture is on screen: from here on a halt is a stall and not start-up. */
@@ -34,10 +38,7 @@ export class StallMeter {
 
   /** The browser says that it waits for data. */
   waiting(at: number): void {
-    if (this.begun && this.stalledAt === null) {
-      this.count++;
-      this.stalledAt = at;
-    }
+    if (this.begun && this.stalledAt === null) this.waitingAt ??= at;
   }
 
   sample(s: Sample): void {
@@ -51,14 +52,23 @@ export class StallMeter {
       this.last = s;
       return;
     }
-    if (s.at - last.at >= freezeMs) this.waiting(last.at);
+    const since = this.waitingAt;
+    if (since !== null && s.at - since >= glanceMs) this.stall(since);
+    else if (s.at - last.at >= freezeMs) this.stall(last.at);
   }
 
   get stalled(): boolean {
     return this.stalledAt !== null;
   }
 
+  private stall(since: number): void {
+    if (this.stalledAt !== null) return;
+    this.count++;
+    this.stalledAt = since;
+  }
+
   private resume(at: number): void {
+    this.waitingAt = null;
     if (this.stalledAt === null) return;
     this.total += at - this.stalledAt;
     this.stalledAt = null;

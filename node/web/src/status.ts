@@ -110,7 +110,8 @@ function chunkCounts(v: unknown): ChunkCounts {
 
 function delay(v: unknown): Delay | null {
   const d = fields(v);
-  if (typeof d.p50 !== "number") return null;
+  // All zero: nothing was measured.
+  if (count(d.max) === 0) return null;
   return { p50: count(d.p50), p95: count(d.p95), max: count(d.max) };
 }
 

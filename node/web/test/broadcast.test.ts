@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Pulse, decide, pick, quietAfterMs, viewState } from "../src/broadcast";
+import { Pulse, decide, newborn, pick, quietAfterMs, viewState } from "../src/broadcast";
 import { type Status, parseStatus } from "../src/status";
 
 /** "a:live b:ended c:waiting!" where ! marks a broadcast without media yet. */
@@ -90,4 +90,13 @@ describe("Pulse", () => {
     expect(p.quiet(a, 9000)).toBe(7000);
     expect(p.quiet(status("b:live").broadcasts[0]!, 9100)).toBe(0);
   });
+});
+
+it("knows a broadcast that has only just begun", () => {
+  const of = (state: string, started?: string) => newborn(parseStatus({ broadcasts: [{ id: "b", state, started }] }).broadcasts[0]!, Date.UTC(2026, 0, 1, 10, 0, 5));
+  expect(of("live", "2026-01-01T10:00:01Z")).toBe(true);
+  expect(of("live", "2026-01-01T09:59:00Z")).toBe(false);
+  expect(of("live", "2026-01-01T10:30:00Z")).toBe(false);
+  expect(of("ended", "2026-01-01T10:00:01Z")).toBe(false);
+  expect(of("live")).toBe(false);
 });

@@ -27,7 +27,9 @@ describe("StallMeter", () => {
     ["mmwsmmwsmm", 2, 400],
     ["mmsssmm", 0, 0],
     ["mmsssssmm", 1, 600],
-    ["mmwppppmm", 1, 100],
+    ["mmwppppmm", 0, 0],
+    ["mmwsppppmm", 1, 200],
+    ["mmwmmwmm", 0, 0],
     ["mmppppppppmm", 0, 0],
     ["ppppmm", 0, 0],
   ])("%s: %d stalls, %d ms", (tape, count, total) => {
