@@ -261,6 +261,16 @@ func (p *Playlist) First() (Part, bool) {
 	return Part{}, false
 }
 
+// Oldest returns the name of the oldest part that can still be downloaded.
+func (p *Playlist) Oldest() (ID, bool) {
+	for _, set := range [2][]*segment{p.retired, p.segments} {
+		if len(set) > 0 {
+			return set[0].parts[0].ID(), true
+		}
+	}
+	return ID{}, false
+}
+
 // After returns the part listed next after id, gaps left out: the oldest one where id has left the window. It reports
 // false where nothing newer is listed.
 func (p *Playlist) After(id ID) (Part, bool) {

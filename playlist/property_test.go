@@ -106,7 +106,7 @@ func play(p *Playlist, arrivals []event, show func(now time.Time)) {
 // TestRandom plays random broadcasts, arrival orders, losses, discontinuities and epochs, and holds every reload
 // against the checker.
 func TestRandom(t *testing.T) {
-	runs := 150
+	runs := 100
 	if testing.Short() {
 		runs = 40
 	}

@@ -58,10 +58,14 @@ func (t *timeline) addTrack(trak []byte) {
 	}
 }
 
+// room is left at a discontinuity, in fractions of a second (1/10): sound and picture of a chunk do not end together,
+// and the longer of them must not be overtaken by what follows.
+const room = 10
+
 // place returns the chunk's bytes with its decode times where they follow on from the chunk before.
 func (t *timeline) place(part playlist.Part, block []byte) [][]byte {
 	if t.begun && (part.Discontinuity || part.Epoch != t.last.Epoch || part.Timescale != t.last.Timescale) {
-		end := int64(t.last.DecodeTime) + t.shift + int64(t.last.Duration)
+		end := int64(t.last.DecodeTime) + t.shift + int64(t.last.Duration) + int64(t.last.Timescale/room)
 		t.shift = rescale(end, t.last.Timescale, part.Timescale) - int64(part.DecodeTime)
 	}
 	t.last, t.begun = part, true
