@@ -1,0 +1,54 @@
+# Murmuration's commands. `make help` lists them.
+SHELL := /bin/bash
+GO ?= go
+NPM ?= npm
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X murmuration/node.Version=$(VERSION)
+WEB := node/web
+PAGE := node/shim/page/built
+UNITS = $(shell $(GO) list ./... | grep -v /e2e)
+
+.PHONY: help demo build web test unit e2e lint bench soak clean
+
+help: ## list the commands
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: build ## an origin with a test picture, five seeds and a viewer, in one process; opens the page
+	bin/murmur demo
+
+build: web ## bin/murmur, with the page where npm is installed
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/murmur ./cmd/murmur
+
+web: $(PAGE)/index.html ## the page, by Vite (without npm the binary carries a plain page)
+
+$(PAGE)/index.html: $(shell find $(WEB) -path $(WEB)/node_modules -prune -o -type f -print 2>/dev/null)
+	@if command -v $(NPM) >/dev/null 2>&1; then \
+		(cd $(WEB) && $(NPM) ci --no-audit --no-fund --loglevel=error && $(NPM) run --silent build); \
+	else \
+		echo "npm is not installed: building with the plain page"; \
+	fi
+
+test: lint unit e2e ## everything: checks, unit tests with the race detector, end-to-end tests with real programs
+
+unit: web ## unit and integration tests
+	.ci/need ffmpeg=ffmpeg
+	cd $(WEB) && $(NPM) test --silent
+	$(GO) test -race -shuffle=on $(UNITS)
+
+e2e: build ## ffmpeg pushes, Chromium plays, ffprobe reads, publishers and seeds are killed
+	.ci/need ffmpeg=ffmpeg chromium=chromium
+	$(GO) test -count=1 -timeout 12m ./node/e2e
+
+lint: ## gofmt, vet, golangci-lint, tidy modules
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these'; exit 1; }
+	$(GO) vet ./...
+	$(GO) mod tidy -diff
+
+bench: build ## benchmarks: chunker, playlist, shim with 500 clients, a viewer's memory and CPU
+	bench/run
+
+soak: build ## the demo for an hour, watched for stalls, losses and growth
+	bench/soak
+
+clean: ## remove what the other commands made
+	rm -rf bin $(PAGE) $(WEB)/node_modules

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"murmuration/node"
+)
+
+type originCmd struct {
+	peerFlags  `set:"http=127.0.0.1:8480"`
+	Listen     []string      `placeholder:"MULTIADDR" default:"/ip4/0.0.0.0/udp/4101/quic-v1,/ip4/0.0.0.0/tcp/4101" help:"Where viewers and seeds reach this origin (${default})."`
+	Title      string        `default:"Live" help:"Title of the broadcasts."`
+	ChannelKey string        `type:"existingfile" placeholder:"FILE" help:"Channel key, to stand in for another origin (default: channel.key in --dir)."`
+	RTMP       string        `name:"rtmp" default:"127.0.0.1:1935" placeholder:"ADDR" help:"Where to take RTMP (${default}; 0.0.0.0:1935 for an encoder on another machine; off for none)."`
+	StreamKey  string        `placeholder:"KEY" help:"Stream key that the encoder must give (default: made once, kept in --dir)."`
+	Input      string        `placeholder:"FILE" help:"Take the feed from a .ts or .mp4 file, - for MPEG-TS on standard input, test for the built-in picture, instead of RTMP."`
+	Loop       bool          `help:"Start the --input file over at its end."`
+	Grace      time.Duration `default:"30s" help:"How long a feed that broke off may take to come back to the same broadcast."`
+}
+
+// Help is shown below the flags.
+func (originCmd) Help() string {
+	return `Examples:
+  murmur origin                                   then in OBS: Server rtmp://127.0.0.1/live and the key it prints
+  murmur origin --rtmp 0.0.0.0:1935               take the feed from another machine
+  murmur origin --input talk.mp4 --loop           broadcast a file
+  ffmpeg ... -f mpegts - | murmur origin --input -
+
+Share the link that it prints. The link without a broadcast's name means what is on now, from one talk to the next.`
+}
+
+// Run is called by kong.
+func (c originCmd) Run(e *env) error {
+	cfg := node.OriginConfig{
+		Config: c.config(e, c.Listen), Title: c.Title, RTMP: c.RTMP, StreamKey: c.StreamKey,
+		Input: c.Input, Stdin: e.stdin, Loop: c.Loop, Grace: c.Grace,
+	}
+	if c.RTMP == "off" || c.Input != "" {
+		cfg.RTMP = ""
+	}
+	if c.ChannelKey != "" {
+		key, err := node.LoadChannelKey(c.ChannelKey)
+		if err != nil {
+			return err
+		}
+		cfg.ChannelKey = key
+	}
+	o, err := node.NewOrigin(cfg)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	if server, key := o.RTMP(); server != "" {
+		e.say("encoder   server %s   stream key %s", server, key)
+	}
+	e.say("page      %s", o.PageURL())
+	e.say("share     murmur viewer '%s'", o.Link())
+	fmt.Fprintln(e.stdout, o.Link())
+	return o.Run(e.ctx)
+}

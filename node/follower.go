@@ -1,0 +1,152 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"murmuration/mesh"
+)
+
+const (
+	// recordWait is how long a viewer with a link to one broadcast waits for the channel record, which has the title.
+	recordWait = 2 * time.Second
+	// endWait is how long a broadcast that the record no longer lists as live may still bring chunks before its players
+	// are told of the end: the end mark may be lost, or the origin gone without one.
+	endWait = 5 * time.Second
+	// endKept is how long an ended broadcast stays on the page and in the mesh, for players that are behind and peers
+	// that lack its end.
+	endKept = 2 * time.Minute
+)
+
+// follower keeps a participant on a channel: it joins the broadcasts that the channel record lists.
+type follower struct {
+	*participant
+	link mesh.Link
+	feed *mesh.Feed
+	all  bool // every live broadcast, as a seed does; else the one that is on
+
+	mu       sync.Mutex
+	watching map[string]*watch
+	wg       sync.WaitGroup
+}
+
+// watch is one broadcast that a follower is on.
+type watch struct {
+	gone     context.Context // done when the record no longer lists it as live
+	giveUp   context.CancelFunc
+	finished bool
+}
+
+func (p *participant) follow(link mesh.Link, all bool) (*follower, error) {
+	feed, err := p.mesh.Follow(link.Channel)
+	if err != nil {
+		return nil, err
+	}
+	return &follower{participant: p, link: link, feed: feed, all: all, watching: map[string]*watch{}}, nil
+}
+
+// run follows the channel until ctx ends.
+func (f *follower) run(ctx context.Context) error {
+	defer f.wg.Wait()
+	f.wg.Go(func() {
+		if err := f.mesh.Connect(ctx, f.link.Peers); errors.Is(err, mesh.ErrUnreachable) {
+			f.cfg.Tell("none of the link's peers can be reached yet; still trying (is the link current? does a firewall block UDP?)")
+		}
+	})
+	if f.link.Broadcast != "" {
+		waiting, cancel := context.WithTimeout(ctx, recordWait)
+		rec, err := f.feed.Next(waiting)
+		cancel()
+		if err == nil {
+			f.update(ctx, rec)
+		}
+		f.watch(ctx, mesh.BroadcastInfo{ID: f.link.Broadcast, Title: rec.Title})
+	}
+	for {
+		rec, err := f.feed.Next(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		f.update(ctx, rec)
+	}
+}
+
+// update acts on a new channel record.
+func (f *follower) update(ctx context.Context, rec mesh.Record) {
+	f.participant.mu.Lock()
+	if f.channel == rec.Channel && f.title != rec.Title {
+		f.title = rec.Title
+	}
+	f.participant.mu.Unlock()
+	live := map[string]bool{}
+	for _, b := range rec.Live() {
+		live[b.ID] = true
+		if f.link.Broadcast == b.ID || f.link.Broadcast == "" && f.all {
+			f.watch(ctx, b)
+		}
+	}
+	if current, ok := rec.Current(); ok && f.link.Broadcast == "" && !f.all {
+		f.watch(ctx, current)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, w := range f.watching {
+		if !live[id] && !w.finished {
+			w.giveUp()
+		}
+	}
+}
+
+// watch joins a broadcast, once.
+func (f *follower) watch(ctx context.Context, info mesh.BroadcastInfo) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.watching[info.ID] != nil {
+		return
+	}
+	s, err := f.show(f.link.Channel, info, mesh.JoinConfig{})
+	if err != nil {
+		f.log.Warn("broadcast not joined", "broadcast", info.ID, "err", err)
+		return
+	}
+	w := &watch{}
+	w.gone, w.giveUp = context.WithCancel(ctx)
+	f.watching[info.ID] = w
+	f.log.Info("joined", "broadcast", info.ID, "title", info.Title)
+	f.wg.Go(func() {
+		defer w.giveUp()
+		f.attend(ctx, w, s)
+		f.mu.Lock()
+		w.finished = true
+		f.mu.Unlock()
+	})
+}
+
+// attend shows a broadcast until it ends, keeps it a while, and takes it away.
+func (f *follower) attend(ctx context.Context, w *watch, s *showing) {
+	receiving, stop := context.WithCancel(ctx)
+	defer stop()
+	forget := context.AfterFunc(w.gone, func() { time.AfterFunc(endWait, stop) })
+	defer forget()
+	err := s.receive(receiving, f.participant)
+	if ctx.Err() == nil {
+		if err == nil {
+			f.cfg.Tell("ended     " + s.info.ID)
+		} else {
+			f.log.Info("broadcast is over", "broadcast", s.info.ID, "reason", err)
+		}
+		s.face.End()
+		f.shim.Changed()
+		select {
+		case <-ctx.Done():
+		case <-time.After(endKept):
+		}
+	}
+	s.face.End()
+	s.hide()
+}

@@ -1,0 +1,105 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"murmuration/chunker/envelope"
+	"murmuration/mesh"
+	"murmuration/node/shim"
+)
+
+// participant is what every role has: a mesh node, the local HTTP face and metrics, and what the page is about.
+type participant struct {
+	cfg     Config
+	name    string // of the role, in the status
+	log     *slog.Logger
+	mesh    *mesh.Node
+	shim    *shim.Server
+	started time.Time
+
+	mu      sync.Mutex
+	channel envelope.Channel // what it is tuned to; a seed's first
+	title   string           // of the channel
+	link    mesh.Link        // to hand out
+}
+
+func newParticipant(name string, role mesh.Role, cfg Config) (*participant, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p := &participant{cfg: cfg, name: name, log: cfg.Log, started: time.Now()}
+	var err error
+	p.mesh, err = mesh.New(mesh.Config{
+		Key: cfg.Key, Role: role, Listen: cfg.Listen, Announce: cfg.Announce, MDNS: !cfg.NoMDNS,
+		Version: Version, Log: cfg.Log, Metrics: metrics,
+	})
+	if errors.Is(err, mesh.ErrConfig) {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if err != nil {
+		return nil, explainListen(err, "--listen")
+	}
+	p.shim, err = shim.New(shim.Config{
+		Listen: cfg.HTTP, Token: cfg.Token, AllowHosts: cfg.AllowHosts, Window: cfg.Window,
+		Status: p.status, Metrics: metrics, Log: cfg.Log,
+	})
+	if err != nil {
+		p.mesh.Close()
+		return nil, explainListen(err, "--http")
+	}
+	p.log.Info("started", "role", name, "peer", p.mesh.ID(), "http", p.shim.Addr(), "token", cfg.Token)
+	return p, nil
+}
+
+// explainListen turns what the system said about an address into what to do about it.
+func explainListen(err error, flag string) error {
+	if _, ok := errors.AsType[*net.OpError](err); ok || errors.Is(err, shim.ErrPortInUse) || errors.Is(err, mesh.ErrListen) {
+		return fmt.Errorf("%w: %w (is another murmur running? choose another address with %s)", ErrListen, err, flag)
+	}
+	return err
+}
+
+// run serves HTTP and the role's own work until ctx ends or one of them fails.
+func (p *participant) run(ctx context.Context, work ...func(context.Context) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, w := range append(work, p.shim.Serve) {
+		group.Go(func() error { return w(ctx) })
+	}
+	return group.Wait()
+}
+
+// PageURL returns the address of the page, with a slash at its end.
+func (p *participant) PageURL() string { return strings.TrimSuffix(p.shim.URL(), "/") + "/" }
+
+// Token returns what HTTP requests that change anything must carry.
+func (p *participant) Token() string { return p.cfg.Token }
+
+// Close lets go of everything. Players' waiting requests end.
+func (p *participant) Close() error {
+	return errors.Join(p.shim.Close(), p.mesh.Close())
+}
+
+// tune says which channel the page is about.
+func (p *participant) tune(title string, link mesh.Link) {
+	p.mu.Lock()
+	p.channel, p.title, p.link = link.Channel, title, link
+	p.mu.Unlock()
+	p.shim.Changed()
+}
+
+// LogLibraries sends what the network libraries log to log, as debug messages. Call it once, before the first
+// participant.
+func LogLibraries(log *slog.Logger) { mesh.SetLibraryLog(log) }
