@@ -248,7 +248,7 @@ func (m *mp4Source) load(s *mp4Sample) ([]byte, error) {
 	}
 	payload := make([]byte, s.size)
 	if n, err := m.r.ReadAt(payload, s.offset); n < len(payload) {
-		return nil, fmt.Errorf("%w: %v", ErrTruncated, err)
+		return nil, fmt.Errorf("%w: %w", ErrTruncated, err)
 	}
 	return payload, nil
 }

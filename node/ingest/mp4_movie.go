@@ -134,8 +134,8 @@ func readTrack(trak box, movieScale uint32, log *slog.Logger) (*mp4Track, string
 	// The library reads the codec's parameters from a movie; it gets one with this track alone, without what it
 	// does not need and might stumble over.
 	var init fmp4.Init
-	if err := init.Unmarshal(bytes.NewReader(soleTrack(trak, entry))); err != nil || len(init.Tracks) != 1 {
-		return t, name, fmt.Errorf("%w (track %d: %v)", unsupported(t.kind.String(), fmt.Sprintf("%q", name)), t.id, err)
+	if err := init.Unmarshal(bytes.NewReader(soleTrack(trak, entry))); err != nil {
+		return t, name, fmt.Errorf("%w (track %d: %w)", unsupported(t.kind.String(), fmt.Sprintf("%q", name)), t.id, err)
 	}
 	t.codec = init.Tracks[0].Codec
 	switch c := t.codec.(type) {

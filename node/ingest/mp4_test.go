@@ -99,7 +99,7 @@ func TestMP4IsNotReadWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // it was only read
 	info, err := file.Stat()
 	if err != nil {
 		t.Fatal(err)

@@ -56,14 +56,14 @@ type RTMPEvent struct {
 type RTMPEventKind int
 
 const (
-	// PublisherCame: somebody publishes, for the first time or again.
+	// PublisherCame means that somebody publishes, for the first time or again.
 	PublisherCame RTMPEventKind = iota
-	// PublisherDropped: the connection broke or fell silent. The grace begins.
+	// PublisherDropped means that the connection broke or fell silent. The grace begins.
 	PublisherDropped
-	// PublisherStopped: the publisher ended its stream of its own will. The grace begins all the same, since a
-	// broadcaster who pushes "stop" may push "start" again; who takes this as the end need not wait for it.
+	// PublisherStopped means that the publisher ended its stream of its own will. The grace begins all the same, since
+	// a broadcaster who pushes "stop" may push "start" again; who takes this as the end need not wait for it.
 	PublisherStopped
-	// GraceOver: the publisher did not return in time. The next one with this Sink counts as a new one.
+	// GraceOver means that the publisher did not return in time. The next one with this Sink counts as a new one.
 	GraceOver
 )
 
@@ -128,7 +128,7 @@ func ListenRTMP(config RTMPConfig) (*RTMPServer, error) {
 		conns: make(map[net.Conn]struct{}), seats: make(map[Sink]*seat),
 	}
 	if s.listener == nil {
-		l, err := net.Listen("tcp", config.Listen)
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", config.Listen)
 		if err != nil {
 			return nil, fmt.Errorf("RTMP server: %w", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -84,7 +85,12 @@ func (n *session) run() {
 	if err := n.conn.SetReadDeadline(deadline); err != nil {
 		return
 	}
-	key, command, err := n.negotiate()
+	var key string
+	var command *message.CommandAMF0
+	err := guard(func() (err error) {
+		key, command, err = n.negotiate()
+		return err
+	})
 	if err != nil {
 		n.log.Info("RTMP connection closed before publishing", "err", err)
 		return
@@ -100,7 +106,7 @@ func (n *session) run() {
 		return
 	}
 
-	err = n.publish(command, sink, seat)
+	err = guard(func() error { return n.publish(command, sink, seat) })
 	if interruptErr := sink.Interrupt(); interruptErr != nil {
 		err = errors.Join(err, interruptErr)
 	}
@@ -123,6 +129,17 @@ func (n *session) run() {
 	if errors.Is(err, ErrUnsupportedCodec) || errors.Is(err, ErrNoStreams) || errors.As(err, &sent) {
 		n.refuse(command, err)
 	}
+}
+
+// guard turns a panic in f into an error. The parsers of what strangers send are not ours: a fault in one shall end that
+// connection alone.
+func guard(f func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("fault: %v\n%s", fault, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 // sinkError is an error that the sink returned.

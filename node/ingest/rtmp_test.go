@@ -344,7 +344,7 @@ func TestRTMPGarbage(t *testing.T) {
 			if _, err := c.Write(garbage); err == nil {
 				t.Error("100 kB of garbage were taken")
 			}
-			c.Close()
+			c.Close() //nolint:errcheck // the server may have been first
 
 			g, err := publish(p.dial, "rtmp://host/live/secret")
 			if err != nil {
@@ -412,19 +412,22 @@ func TestEnhancedRTMP(t *testing.T) {
 			func(p *publisher, at time.Duration) error {
 				return p.writer.WriteH265(p.tracks[0], at+40*time.Millisecond, at, [][]byte{{0x26, 1, 9, 9}})
 			},
-			&codecs.H265{VPS: hevcVPS, SPS: hevcSPS, PPS: hevcPPS}, [][]byte{{0x26, 1, 9, 9}},
+			&codecs.H265{VPS: hevcVPS, SPS: hevcSPS, PPS: hevcPPS},
+			[][]byte{{0x26, 1, 9, 9}},
 		},
 		{
 			"AV1", &gortmplib.Track{Codec: &rtmpcodecs.AV1{}},
 			func(p *publisher, at time.Duration) error {
 				return p.writer.WriteAV1(p.tracks[0], at, [][]byte{{0x10}, av1Seq, {0x30, 1, 2}})
 			},
-			&codecs.AV1{SequenceHeader: av1Seq}, [][]byte{av1Seq, {0x30, 1, 2}},
+			&codecs.AV1{SequenceHeader: av1Seq},
+			[][]byte{av1Seq, {0x30, 1, 2}},
 		},
 		{
 			"VP9", &gortmplib.Track{Codec: &rtmpcodecs.VP9{}},
 			func(p *publisher, at time.Duration) error { return p.writer.WriteVP9(p.tracks[0], at, vp9Key) },
-			nil, [][]byte{vp9Key},
+			nil,
+			[][]byte{vp9Key},
 		},
 	}
 	for _, c := range cases {

@@ -88,7 +88,7 @@ func (t *tsSource) round(input io.Reader) error {
 			return fmt.Errorf("MPEG-TS: %w", failed.error)
 		}
 		if errors.Is(err, io.EOF) || attempt == tsAttempts {
-			return fmt.Errorf("MPEG-TS: %w (%v)", ErrNoStreams, err)
+			return fmt.Errorf("MPEG-TS: %w (%w)", ErrNoStreams, err)
 		}
 		t.complain(err)
 	}
@@ -219,7 +219,7 @@ func (t *tsSource) attach(r *mpegts.Reader, track *mpegts.Track) {
 			if err := t.feed.codec(audio, &codecs.MPEG4Audio{Config: c.Config}, tsTimescale, 0); err != nil {
 				return err
 			}
-			return t.frames(pts, aus, func([]byte) (int, int) { return 1024, c.Config.SampleRate })
+			return t.frames(pts, aus, func([]byte) (int, int) { return 1024, c.SampleRate })
 		})
 	case *tscodecs.Opus:
 		r.OnDataOpus(track, func(pts int64, packets [][]byte) error {

@@ -17,7 +17,26 @@ import (
 //	44 bits  g = t XOR (t >> 1), the Gray code of t, the Unix time in milliseconds
 //	16 bits  CRC-16 (polynomial 0x1021, initial value 0xFFFF, no reflection, no final XOR) of t as 6 bytes, big-endian
 //
-// A picture caught between two frames, or not ours at all, fails the check.
+// A picture caught between two frames, or not ours at all, fails the check. In a browser, with the picture drawn into a
+// canvas of w by h:
+//
+//	function readBars(context, w, h) { // Unix time in ms, NaN where the check fails
+//	  let bits = "";
+//	  for (let i = 0; i < 60; i++) {
+//	    const x = Math.floor(((i % 20 + 0.5) * w) / 20);
+//	    const y = Math.floor(((312 + 16 * Math.floor(i / 20)) * h) / 360);
+//	    const [r, g, b] = context.getImageData(x, y, 1, 1).data;
+//	    bits += r + g + b >= 384 ? "1" : "0";
+//	  }
+//	  let t = 0n, bit = 0n;
+//	  for (const c of bits.slice(0, 44)) t = (t << 1n) | (bit ^= BigInt(c));
+//	  let crc = 0xffff;
+//	  for (let shift = 40n; shift >= 0n; shift -= 8n) {
+//	    crc ^= Number((t >> shift) & 255n) << 8;
+//	    for (let i = 0; i < 8; i++) crc = ((crc << 1) ^ (crc & 0x8000 ? 0x1021 : 0)) & 0xffff;
+//	  }
+//	  return crc === parseInt(bits.slice(44), 2) ? Number(t) : NaN;
+//	}
 const (
 	barColumns = 20
 	barRows    = 3

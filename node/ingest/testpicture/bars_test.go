@@ -9,7 +9,7 @@ import (
 )
 
 func TestBarsSurviveCodingAndScaling(t *testing.T) {
-	e, s := newEncoder(640, 360, 30, quantiser), newScene(640, 360)
+	e, s := newEncoder(640, 360, 30), newScene(640, 360)
 	at := time.Date(2026, 11, 22, 9, 59, 58, 0, time.UTC)
 	for i := range 90 {
 		now := at.Add(time.Duration(i) * 33333333)

@@ -22,9 +22,9 @@ type encoder struct {
 	chroma [2][4][16]int32
 }
 
-func newEncoder(width, height, rate, qp int) *encoder {
-	e := &encoder{width: width, height: height, mbw: (width + 15) / 16, mbh: (height + 15) / 16, qp: qp}
-	e.sps, e.pps = sps(width, height, rate), pps(qp)
+func newEncoder(width, height, rate int) *encoder {
+	e := &encoder{width: width, height: height, mbw: (width + 15) / 16, mbh: (height + 15) / 16, qp: quantiser}
+	e.sps, e.pps = sps(width, height, rate), pps(quantiser)
 	padded := image.Rect(0, 0, e.mbw*16, e.mbh*16)
 	e.source = image.NewYCbCr(padded, image.YCbCrSubsampleRatio420)
 	e.recon = image.NewYCbCr(padded, image.YCbCrSubsampleRatio420)

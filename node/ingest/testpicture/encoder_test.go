@@ -28,7 +28,7 @@ func TestDecodedAsCoded(t *testing.T) {
 	bin := ffmpeg(t)
 	for _, size := range [][2]int{{640, 360}, {322, 200}} {
 		w, h := size[0], size[1]
-		e, s := newEncoder(w, h, 30, quantiser), newScene(w, h)
+		e, s := newEncoder(w, h, 30), newScene(w, h)
 		var stream, want bytes.Buffer
 		at := time.Date(2026, 11, 22, 9, 59, 58, 500e6, time.UTC)
 		for i := range 75 {

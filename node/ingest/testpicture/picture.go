@@ -76,7 +76,7 @@ func (p Picture) Run(ctx context.Context, sink Sink) error {
 	if err != nil {
 		return err
 	}
-	enc, scene := newEncoder(p.Width, p.Height, p.Rate, quantiser), newScene(p.Width, p.Height)
+	enc, scene := newEncoder(p.Width, p.Height, p.Rate), newScene(p.Width, p.Height)
 	format := chunker.Format{Streams: []chunker.Stream{{
 		Codec:     &codecs.H264{SPS: enc.sps, PPS: enc.pps},
 		Timescale: videoTimescale,

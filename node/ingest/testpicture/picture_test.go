@@ -240,7 +240,7 @@ func TestSoundInTime(t *testing.T) {
 }
 
 func BenchmarkFrame(b *testing.B) {
-	e, s := newEncoder(640, 360, 30, quantiser), newScene(640, 360)
+	e, s := newEncoder(640, 360, 30), newScene(640, 360)
 	at := time.Date(2026, 11, 22, 9, 59, 58, 0, time.UTC)
 	b.ReportAllocs()
 	i := 0
