@@ -171,7 +171,8 @@ func (s *segment) appendSegment(b []byte) []byte {
 		t = appendTicks(t, s.ticks, s.scale)
 		t = append(t, ",\n"...)
 		t = append(t, SegmentURI(s.epoch, s.parts[0].Seq, s.parts[len(s.parts)-1].Seq)...)
-		s.text = append(t, '\n')
+		t = append(t, '\n')
+		s.text = t
 	}
 	return append(b, s.text...)
 }

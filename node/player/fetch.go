@@ -40,7 +40,7 @@ func (f *fetcher) get(ctx context.Context, u string, limit int64) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
 		// Read on a little, so that the connection can be used again.
 		_, _ = io.CopyN(io.Discard, res.Body, 4<<10)

@@ -22,7 +22,6 @@ import (
 type site struct {
 	mu     sync.Mutex
 	list   *playlist.Playlist
-	plain  bool                            // no blocking reload, one list a request
 	answer func(path string) ([]byte, int) // media; nil: a box
 	lists  func() ([]byte, int)            // overrides the list
 	slow   time.Duration                   // each answer's delay

@@ -23,10 +23,9 @@ import (
 // bench is one broadcast of 3 Mbit/s: 94 kB chunks, four a second.
 type bench struct {
 	*Server
-	b    *Broadcast
-	o    *origin
-	at   sync.Map // part's path -> time it was pushed
-	init []byte
+	b  *Broadcast
+	o  *origin
+	at sync.Map // part's path -> time it was pushed
 }
 
 func newBench(tb testing.TB) *bench {
@@ -134,9 +133,9 @@ func follow(ctx context.Context, x *bench, seq int, got func(time.Duration)) err
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
+	defer func() { _ = conn.Close() }()
 	in := bufio.NewReaderSize(conn, 8<<10)
 	ask := func(path string) (string, error) {
 		if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path); err != nil {
@@ -146,7 +145,7 @@ func follow(ctx context.Context, x *bench, seq int, got func(time.Duration)) err
 		if err != nil {
 			return "", err
 		}
-		defer res.Body.Close()
+		defer func() { _ = res.Body.Close() }()
 		if res.StatusCode != http.StatusOK {
 			return "", fmt.Errorf("%s: %s", path, res.Status)
 		}

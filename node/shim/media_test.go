@@ -415,7 +415,7 @@ func TestSlowReader(t *testing.T) {
 		b, o := r.open("talk"), newOrigin("talk")
 		o.size = 100_000
 		r.publish(b, o, 10)
-		req, err := http.NewRequest("GET", "http://127.0.0.1:8480/live.mp4", nil)
+		req, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:8480/live.mp4", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -423,7 +423,7 @@ func TestSlowReader(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close()
+		defer func() { _ = res.Body.Close() }()
 		go r.publish(b, o, 100)
 		var seqs []int
 		buf := make([]byte, len(box("ftyp", "one")))

@@ -111,7 +111,7 @@ func (r *rig) do(ctx context.Context, method, path string, header ...string) ans
 	if err != nil {
 		return answer{took: time.Since(began), body: err.Error()}
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		r.t.Errorf("%s: %v", path, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -62,7 +63,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("shim: page: %w", err)
 	}
 	if s.listener == nil {
-		if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
+		var lc net.ListenConfig
+		if s.listener, err = lc.Listen(context.Background(), "tcp", cfg.Listen); err != nil {
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return nil, fmt.Errorf("shim: %s: %w (is another murmur running? choose another address)", cfg.Listen, ErrPortInUse)
 			}
@@ -89,7 +91,7 @@ func (s *Server) routes() {
 	s.mux.Handle("GET /metrics", s.metrics.handler(s.cfg.Metrics))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintln(w, "ok")
+		_, _ = io.WriteString(w, "ok\n")
 	})
 }
 
@@ -125,18 +127,21 @@ func (s *Server) Serve(ctx context.Context) error {
 	go func() { done <- srv.Serve(s.listener) }()
 	select {
 	case err := <-done:
-		s.Close()
-		return fmt.Errorf("shim: %w", err)
+		return fmt.Errorf("shim: %w", errors.Join(err, s.Close()))
 	case <-ctx.Done():
 	}
 	s.stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := srv.Shutdown(ctx); err != nil {
-		srv.Close()
+		s.log.Debug("answers cut off", "err", errors.Join(err, srv.Close()))
 	}
-	<-done
-	s.Close()
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("shim: %w", err)
+	}
+	if err := s.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("shim: %w", err)
+	}
 	return nil
 }
 

@@ -107,7 +107,7 @@ func TestNoToken(t *testing.T) {
 func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{})
-		req, err := http.NewRequest("GET", "http://127.0.0.1:8480/api/v1/events", nil)
+		req, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:8480/api/v1/events", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close()
+		defer func() { _ = res.Body.Close() }()
 		if got := res.Header.Get("Content-Type"); got != "text/event-stream" {
 			t.Error(got)
 		}
@@ -203,7 +203,7 @@ func TestPortInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	_, err = New(Config{Listen: l.Addr().String()})
 	if !errors.Is(err, ErrPortInUse) || !strings.Contains(err.Error(), l.Addr().String()) {
 		t.Errorf("%v", err)

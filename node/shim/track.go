@@ -275,14 +275,12 @@ func (t *track) changes() <-chan struct{} {
 }
 
 // with runs f on the playlist, where there is one.
-func (t *track) with(f func(*playlist.Playlist)) bool {
+func (t *track) with(f func(*playlist.Playlist)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.list == nil {
-		return false
+	if t.list != nil {
+		f(t.list)
 	}
-	f(t.list)
-	return true
 }
 
 // render returns the current playlist, gzipped where wanted.
