@@ -2,12 +2,11 @@ package chunker
 
 import (
 	"fmt"
+	"murmuration/chunker/envelope"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
-
-	"murmuration/chunker/envelope"
 )
 
 const (

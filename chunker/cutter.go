@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"murmuration/chunker/envelope"
 	"reflect"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 	"github.com/ipfs/go-cid"
-
-	"murmuration/chunker/envelope"
 )
 
 var (

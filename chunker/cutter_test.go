@@ -2,10 +2,9 @@ package chunker
 
 import (
 	"fmt"
+	"murmuration/chunker/envelope"
 	"testing"
 	"time"
-
-	"murmuration/chunker/envelope"
 )
 
 var rates = []float64{

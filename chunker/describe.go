@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"murmuration/chunker/envelope"
 	"strings"
 
 	hlscodecs "github.com/bluenviron/gohlslib/v2/pkg/codecs"
@@ -14,8 +15,6 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
-
-	"murmuration/chunker/envelope"
 )
 
 // ErrInit is wrapped by what Describe and Codecs return for bytes that are not an init segment of ours.
@@ -112,10 +111,10 @@ func (i *Info) add(c codecs.Codec) string {
 }
 
 func aacChannels(c *codecs.MPEG4Audio) int {
-	switch n := int(c.Config.ChannelConfig); {
-	case n == 0:
+	switch n := int(c.Config.ChannelConfig); n {
+	case 0:
 		return c.Config.ChannelCount //nolint:staticcheck // the only place that has it when a PCE gives the layout
-	case n == 7:
+	case 7:
 		return 8
 	default:
 		return n

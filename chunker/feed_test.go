@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"log/slog"
 	"math"
+	"murmuration/chunker/envelope"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +13,6 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
-
-	"murmuration/chunker/envelope"
 )
 
 var (
@@ -38,7 +37,7 @@ func h264Stream() Stream {
 
 func aacStream() Stream {
 	return Stream{Codec: &codecs.MPEG4Audio{Config: mpeg4audio.AudioSpecificConfig{
-		Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 48000, ChannelConfig: 2, ChannelCount: 2,
+		Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 48000, ChannelConfig: 2,
 	}}, Timescale: 48000}
 }
 
@@ -286,7 +285,7 @@ func checkPart(
 	for _, track := range part.Tracks {
 		scale := time.Duration(init.Tracks[track.ID-1].TimeScale)
 		isVideo := init.Tracks[track.ID-1].Codec.IsVideo()
-		time_ := func(v uint64) time.Duration { return time.Duration(float64(v) / float64(scale) * float64(time.Second)) }
+		clockTime := func(v uint64) time.Duration { return time.Duration(float64(v) / float64(scale) * float64(time.Second)) }
 		dts := track.BaseTime
 		if dts < ends[track.ID] {
 			t.Fatalf("chunk %d: track %d goes back from %d to %d", i, track.ID, ends[track.ID], dts)
@@ -307,7 +306,7 @@ func checkPart(
 			}
 			pts := dts + sum + uint64(s.PTSOffset)
 			tracks[track.ID] = append(tracks[track.ID], shown{
-				dts: time_(dts + sum), pts: time_(pts), end: time_(dts + sum + uint64(s.Duration)),
+				dts: clockTime(dts + sum), pts: clockTime(pts), end: clockTime(dts + sum + uint64(s.Duration)),
 				stamp: mark, sync: !s.IsNonSyncSample, chunk: i,
 			})
 			sum += uint64(s.Duration)

@@ -2,6 +2,7 @@ package chunker
 
 import (
 	"bytes"
+	"murmuration/chunker/envelope"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +16,6 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
-
-	"murmuration/chunker/envelope"
 )
 
 // program finds ffmpeg or ffprobe. In continuous integration it has to be there.
@@ -156,19 +155,23 @@ func TestFFmpeg(t *testing.T) {
 	}{
 		"H.264 with B-frames and AAC": {
 			[]string{"-c:v", "libx264", "-preset", "veryfast", "-g", "50", "-bf", "3", "-pix_fmt", "yuv420p"},
-			[]string{"-c:a", "aac", "-ac", "2"}, "avc1.6400",
+			[]string{"-c:a", "aac", "-ac", "2"},
+			"avc1.6400",
 		},
 		"H.265 and AAC": {
 			[]string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint=50", "-pix_fmt", "yuv420p", "-tag:v", "hvc1"},
-			[]string{"-c:a", "aac"}, "hvc1.1.6.L60.90,mp4a.40.2",
+			[]string{"-c:a", "aac"},
+			"hvc1.1.6.L60.90,mp4a.40.2",
 		},
 		"AV1 and Opus": {
 			[]string{"-c:v", "libaom-av1", "-cpu-used", "8", "-usage", "realtime", "-g", "50", "-pix_fmt", "yuv420p"},
-			[]string{"-c:a", "libopus"}, "av01.0.00M.08.0.110.",
+			[]string{"-c:a", "libopus"},
+			"av01.0.00M.08.0.110.",
 		},
 		"VP9 and MP3": {
 			[]string{"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "50", "-pix_fmt", "yuv420p"},
-			[]string{"-c:a", "libmp3lame"}, "vp09.00.10.08,mp4a.6B",
+			[]string{"-c:a", "libmp3lame"},
+			"vp09.00.10.08,mp4a.6B",
 		},
 		"H.264 alone": {[]string{"-c:v", "libx264", "-preset", "veryfast", "-g", "50", "-pix_fmt", "yuv420p"}, nil, "avc1."},
 		"AAC alone":   {nil, []string{"-c:a", "aac"}, "mp4a.40.2"},

@@ -3,12 +3,11 @@ package chunker
 import (
 	"errors"
 	"fmt"
+	"murmuration/chunker/envelope"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
-
-	"murmuration/chunker/envelope"
 )
 
 var (

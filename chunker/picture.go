@@ -167,15 +167,14 @@ func readH265(c *codecs.H265, data [][]byte) (picture, error) {
 		if len(n) < 2 {
 			continue
 		}
-		switch typ := h265.NALUType(n[0]>>1) & 0x3f; {
-		case typ == h265.NALUType_VPS_NUT:
+		switch typ := h265.NALUType(n[0]>>1) & 0x3f; typ {
+		case h265.NALUType_VPS_NUT:
 			vps.see(n)
-		case typ == h265.NALUType_SPS_NUT:
+		case h265.NALUType_SPS_NUT:
 			sps.see(n)
-		case typ == h265.NALUType_PPS_NUT:
+		case h265.NALUType_PPS_NUT:
 			pps.see(n)
-		case typ == h265.NALUType_AUD_NUT, typ == h265.NALUType_EOS_NUT, typ == h265.NALUType_EOB_NUT,
-			typ == h265.NALUType_FD_NUT:
+		case h265.NALUType_AUD_NUT, h265.NALUType_EOS_NUT, h265.NALUType_EOB_NUT, h265.NALUType_FD_NUT:
 		default:
 			if typ < h265.NALUType_VPS_NUT {
 				slices = true

@@ -2,12 +2,11 @@ package chunker
 
 import (
 	"fmt"
+	"murmuration/chunker/envelope"
 	"reflect"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
-
-	"murmuration/chunker/envelope"
 )
 
 const (
