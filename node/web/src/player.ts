@@ -257,7 +257,9 @@ export class Player {
    */
   atEnd(): boolean {
     const w = this.window;
-    return w !== null && w.ended && this.video.currentTime > w.edge - 0.3;
+    if (!w?.ended) return false;
+    const left = w.edge - this.video.currentTime;
+    return left < 0.3 || (left < 2.5 && this.buffered() < 0.15);
   }
 
   private shouldMove(): boolean {
@@ -280,7 +282,7 @@ export class Player {
     this.keepPace();
     if (this.started && this.atEnd() && !v.paused) {
       if (position !== this.lastMove.position) this.lastMove = { at, position };
-      else if (at - this.lastMove.at > 500) {
+      else if (at - this.lastMove.at > 800) {
         v.pause();
         this.handler.ended();
       }
