@@ -191,6 +191,16 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 	if _, err := New(Config{Metrics: reg}); err == nil {
 		t.Error("two nodes on one registry, unnoticed")
 	}
+	other := prometheus.NewRegistry()
+	for range 2 { // a node that is gone leaves the registry
+		again, err := New(Config{Metrics: other, MDNS: true, Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	mustJoin(t, n, JoinConfig{})
 	families, err := reg.Gather()
 	if err != nil || len(families) < 5 {

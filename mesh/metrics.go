@@ -14,6 +14,8 @@ type roomMetrics struct {
 	logAsked  *prometheus.CounterVec
 	logServed *prometheus.CounterVec
 	banned    prometheus.Counter
+
+	unregister func()
 }
 
 // newMetrics registers the metrics of a node, where there is a registerer.
@@ -49,6 +51,12 @@ func newMetrics(reg prometheus.Registerer, n *Node) (*roomMetrics, error) {
 			Help: "Peers disconnected for misbehaviour.",
 		}),
 	}
+	var registered []prometheus.Collector
+	m.unregister = func() {
+		for _, c := range registered {
+			reg.Unregister(c)
+		}
+	}
 	if reg == nil {
 		return m, nil
 	}
@@ -67,8 +75,10 @@ func newMetrics(reg prometheus.Registerer, n *Node) (*roomMetrics, error) {
 		}, func() float64 { return float64(len(n.host.Network().Peers())) }),
 	} {
 		if err := reg.Register(c); err != nil {
+			m.unregister()
 			return nil, fmt.Errorf("mesh: metrics: %w", err)
 		}
+		registered = append(registered, c)
 	}
 	return m, nil
 }

@@ -94,8 +94,11 @@ func (n *Node) start() (err error) {
 		}
 	}})
 	if n.cfg.MDNS {
-		if n.mdns, err = n.startMDNS(); err != nil {
-			return err
+		// A machine without multicast still has the link's peers.
+		if s, err := n.startMDNS(); err != nil {
+			n.log.Warn("not looking for peers on the local network", "err", err)
+		} else {
+			n.mdns = s
 		}
 	}
 	identified, err := n.host.EventBus().Subscribe(new(event.EvtPeerIdentificationCompleted), eventbus.BufSize(64))
@@ -166,6 +169,9 @@ func (n *Node) Close() error {
 	}
 	err := n.host.Close()
 	n.wg.Wait()
+	if n.metrics != nil {
+		n.metrics.unregister()
+	}
 	if err != nil {
 		return fmt.Errorf("mesh: close: %w", err)
 	}
