@@ -160,7 +160,9 @@ func (r *reader) fixed(what string, size int) []byte {
 
 // link reads a CID whose first bytes are as given (version, codec, hash, length of the digest).
 func (r *reader) link(what string, prefix [4]byte) cid.Cid {
-	r.expect(what, majorTag, tagCID)
+	if tag := r.expect(what, majorTag, tagCID); r.err == nil && tag != tagCID {
+		r.fail("%s: tag %d", what, tag)
+	}
 	v := r.fixed(what, 1+len(prefix)+32)
 	if r.err != nil {
 		return cid.Undef
