@@ -67,6 +67,7 @@ const (
 	GraceOver
 )
 
+// String says it in words, for logs.
 func (k RTMPEventKind) String() string {
 	return [...]string{"publisher came", "publisher dropped", "publisher stopped", "grace over"}[k]
 }

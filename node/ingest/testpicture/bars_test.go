@@ -11,7 +11,7 @@ import (
 func TestBarsSurviveCodingAndScaling(t *testing.T) {
 	e, s := newEncoder(640, 360, 30), newScene(640, 360)
 	at := time.Date(2026, 11, 22, 9, 59, 58, 0, time.UTC)
-	for i := range 90 {
+	for i := range 62 {
 		now := at.Add(time.Duration(i) * 33333333)
 		e.encode(s.draw(now).YCbCr, i%60 == 0)
 		shown := e.recon.SubImage(image.Rect(0, 0, 640, 360))
@@ -44,7 +44,7 @@ func TestTornBarsAreRefused(t *testing.T) {
 	s := newScene(640, 360)
 	rng := rand.New(rand.NewPCG(1, 2))
 	accepted := 0
-	for range 300 {
+	for range 100 {
 		one := time.UnixMilli(1.7e12 + rng.Int64N(1e11))
 		a := newCanvas(640, 360)
 		a.copyFrom(s.draw(one))
@@ -57,7 +57,7 @@ func TestTornBarsAreRefused(t *testing.T) {
 		}
 	}
 	if accepted > 0 {
-		t.Errorf("%d of 300 torn pictures read as valid", accepted)
+		t.Errorf("%d of 100 torn pictures read as valid", accepted)
 	}
 	for _, flat := range []byte{0, 16, 128, 255} {
 		luma := make([]byte, 640*360)

@@ -152,7 +152,7 @@ func TestImpossibleSizes(t *testing.T) {
 func TestBitrate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := new(keeper)
-		run(t, Picture{}, 30*time.Second, k)
+		run(t, Picture{}, 12*time.Second, k)
 		total, largest := 0, 0
 		for _, u := range k.units {
 			n := 0
@@ -162,7 +162,7 @@ func TestBitrate(t *testing.T) {
 			total += n
 			largest = max(largest, n)
 		}
-		mbps := float64(total) * 8 / 30 / 1e6
+		mbps := float64(total) * 8 / 12 / 1e6
 		t.Logf("%.2f Mbit/s, largest unit %d bytes", mbps, largest)
 		if mbps > 3 || largest > 64<<10 {
 			t.Errorf("too much: %.2f Mbit/s, largest unit %d bytes", mbps, largest)
