@@ -1,8 +1,10 @@
 package playlist
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -66,17 +68,24 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// TargetDuration returns the target duration that suits a backlog in order: 2 s, or more where keyframes are further
-// apart, up to 10 s. It must be settled before the playlist is first shown, since it may never change after.
-func TargetDuration(backlog []Part) time.Duration {
+// TargetDuration returns the target duration that suits a backlog, in any order: 2 s, or more where keyframes are
+// further apart, up to 10 s. It must be settled before the playlist is first shown, since it may never change after.
+// Known tells whether the backlog holds a whole stretch from one keyframe to the next; else the next is a guess.
+func TargetDuration(backlog []Part) (target time.Duration, known bool) {
+	parts := slices.Clone(backlog)
+	slices.SortFunc(parts, func(a, b Part) int {
+		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Seq, b.Seq))
+	})
 	longest := 2 * time.Second
 	var since time.Duration
 	counting := false
-	for i, p := range backlog {
+	for i, p := range parts {
 		if p.Timescale == 0 || p.End {
 			continue
 		}
-		if p.Independent || p.Discontinuity || i > 0 && backlog[i-1].ID().next() != p.ID() {
+		follows := i > 0 && parts[i-1].ID().next() == p.ID() && !p.Discontinuity
+		if p.Independent || !follows {
+			known = known || counting && follows
 			since, counting = 0, p.Independent
 		}
 		since += p.Length()
@@ -85,7 +94,7 @@ func TargetDuration(backlog []Part) time.Duration {
 		}
 	}
 	// A segment's length rounded to whole seconds is what counts (RFC 4.4.3.1).
-	return min(longest.Round(time.Second), 10*time.Second)
+	return min(longest.Round(time.Second), 10*time.Second), known
 }
 
 // Playlist is the window of one track. It is not safe for concurrent use.

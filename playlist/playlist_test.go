@@ -2,6 +2,7 @@ package playlist
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 )
@@ -191,8 +192,16 @@ func TestTargetDuration(t *testing.T) {
 		s := newStream()
 		s.gop = c.gop
 		backlog := s.take(c.n)
-		if got := TargetDuration(backlog); got != c.want {
-			t.Errorf("keyframes every %d parts: %v, want %v", c.gop, got, c.want)
+		if got, known := TargetDuration(backlog); got != c.want || known != (c.gop < c.n) {
+			t.Errorf("keyframes every %d parts: %v %v, want %v", c.gop, got, known, c.want)
+		}
+		shuffled := slices.Clone(backlog)
+		slices.Reverse(shuffled)
+		if got, _ := TargetDuration(shuffled); got != c.want {
+			t.Errorf("keyframes every %d parts, shuffled: %v", c.gop, got)
+		}
+		if got, known := TargetDuration([]Part{backlog[0], backlog[len(backlog)-1]}); got != 2*time.Second || known {
+			t.Errorf("with a hole: %v %v", got, known)
 		}
 		p := mustNew(Config{TargetDuration: c.want})
 		feed(p, backlog...)

@@ -136,6 +136,8 @@ func (p *Playlist) cuts(s *segment, l listed) bool {
 		return false
 	case s.gap || !s.parts[0].Independent:
 		return true
+	case len(p.segments) == 1 && len(p.retired) == 0:
+		return true // the list's first segment is as short as can be: players wait for it (see Ready)
 	default:
 		// Short groups of pictures share a segment of about a target duration, as long as the next group will fit.
 		return length >= p.cfg.TargetDuration-250*time.Millisecond || !p.fits(length+p.keyframes.longest()+50*time.Millisecond)

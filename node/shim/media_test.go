@@ -456,3 +456,34 @@ func TestSlowReader(t *testing.T) {
 		}
 	})
 }
+
+// TestJoin checks a newcomer's first moments: live chunks come before the backlog, and the list still begins with the
+// backlog and knows how far keyframes are apart.
+func TestJoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{})
+		defer r.stop()
+		b, o := r.open("talk"), newOrigin("talk")
+		o.gop = 12 // 3 s
+		began := time.Now()
+		var chunks []envelope.Chunk
+		for i := range 26 {
+			chunks = append(chunks, o.chunk(began.Add(time.Duration(i-26)*250*time.Millisecond)))
+		}
+		got := make(chan answer, 1)
+		go func() { got <- r.get("/b/talk/main/index.m3u8") }()
+		for _, i := range []int{24, 25} {
+			r.push(b, chunks[i])
+			r.push(b, chunks[i])
+		}
+		for _, c := range chunks[12:24] {
+			time.Sleep(5 * time.Millisecond)
+			r.push(b, c)
+		}
+		a := <-got
+		if a.took > 100*time.Millisecond || !strings.Contains(a.body, "#EXT-X-TARGETDURATION:3\n") ||
+			!strings.Contains(a.body, "#EXT-X-MEDIA-SEQUENCE:12\n") || !strings.Contains(a.body, "p-7-25.m4s") {
+			t.Errorf("after %v: %s", a.took, a.body)
+		}
+	})
+}

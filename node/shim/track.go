@@ -90,10 +90,14 @@ func (t *track) push(c envelope.Chunk, now time.Time) error {
 		return err
 	}
 	id := part.ID()
-	if _, ok := t.chunks[id]; !ok && !part.End && !id.Less(t.low) && len(t.chunks) < t.room() {
+	_, known := t.chunks[id]
+	if !known && !part.End && !id.Less(t.low) && len(t.chunks) < t.room() {
 		t.chunks[id] = c
 	}
 	if t.list == nil {
+		if known {
+			return nil
+		}
 		t.backlog = append(t.backlog, arrival{part, now})
 		return t.begin(c, now, false)
 	}
@@ -144,23 +148,19 @@ func (t *track) room() int {
 // begin makes the playlist once the backlog tells how far keyframes are apart, or is long enough, or there
 // will be no more.
 func (t *track) begin(c envelope.Chunk, now time.Time, force bool) error {
-	keyframes, span, end := 0, time.Duration(0), false
+	span, end := time.Duration(0), false
 	parts := make([]playlist.Part, 0, len(t.backlog))
 	for _, a := range t.backlog {
-		if a.Independent {
-			keyframes++
-		}
 		end = end || a.End
 		span += a.Length()
 		parts = append(parts, a.Part)
 	}
-	// Two keyframes tell, as does a stretch longer than players can be kept waiting for the first list.
-	if keyframes < 2 && span < backlogSpan && !end && !force && t.info.TargetDuration == 0 {
-		return nil
+	target, known := playlist.TargetDuration(parts)
+	if t.info.TargetDuration > 0 {
+		target, known = t.info.TargetDuration, true
 	}
-	target := t.info.TargetDuration
-	if target == 0 {
-		target = playlist.TargetDuration(parts)
+	if !known && span < backlogSpan && !end && !force {
+		return nil
 	}
 	list, err := playlist.New(playlist.Config{
 		PartTarget: max(c.PartTargetTime(), time.Millisecond), TargetDuration: target,
