@@ -38,11 +38,12 @@ func (n *Node) newGossip(ctx context.Context, p preset) (*pubsub.PubSub, error) 
 	params := pubsub.DefaultGossipSubParams()
 	params.D, params.Dlo, params.Dhi, params.Dout = p.d, p.dLow, p.dHigh, p.dOut
 	params.Dscore = p.d - p.dOut - 1
-	params.Dlazy = 4 // who hears of messages without being sent them
+	// No IHAVE gossip: a chunk takes longer to cross the swarm than a heartbeat lasts, so neighbours would ask (IWANT)
+	// for chunks that are on their way to them, most of all from the origin. The log fills what is really missing.
+	params.Dlazy, params.GossipFactor = 0, 0
 	params.HeartbeatInterval = heartbeat
 	params.HeartbeatInitialDelay = 50 * time.Millisecond
-	// What is counted in beats keeps about its usual time. Old chunks are not advertised: whoever lacks them asks the
-	// log, which answers with many at once.
+	// What is counted in beats keeps about its usual time.
 	params.HistoryLength, params.HistoryGossip = 16, 6
 	params.OpportunisticGraftTicks = 100
 	params.IDontWantMessageTTL = 10

@@ -173,6 +173,47 @@ func TestEveryoneGetsEveryChunkOnce(t *testing.T) {
 	})
 }
 
+// TestAudienceOnHomeUplinks: everyone knows the origin's address only. The origin still sends no more copies than its
+// degree, and the chunks are there within a second, though uplinks carry six streams at most.
+func TestAudienceOnHomeUplinks(t *testing.T) {
+	inVirtualTime(t, 30*time.Millisecond, func(t *testing.T, w *internet) {
+		const peers, chunks = 20, 16
+		origin := w.node(Config{Role: Origin}, 100, 100)
+		ot := mustJoin(t, origin, JoinConfig{Publish: true})
+		mustFollow(t, origin)
+		var tracks []*Track
+		for range peers {
+			n := w.node(Config{}, 20, 100)
+			mustFollow(t, n)
+			tracks = append(tracks, mustJoin(t, n, JoinConfig{}))
+			w.connect(n, origin)
+		}
+		time.Sleep(8 * time.Second) // they meet one another
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		s := newStream(time.Now())
+		s.size = 94_000
+		var wg sync.WaitGroup
+		for _, tr := range tracks {
+			wg.Go(func() {
+				if _, err := collect(ctx, tr, chunks); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		publish(ctx, t, ot, s, chunks)
+		wg.Wait()
+		for _, tr := range tracks {
+			if st := tr.Status(); st.Delay.Max-chunkTime > time.Second || st.Missed != 0 {
+				t.Errorf("delay %v, missed %d", st.Delay, st.Missed)
+			}
+		}
+		if copies := float64(ot.Status().Relayed) / chunks; copies > float64(presets[Origin].dHigh) {
+			t.Errorf("the origin sent %.1f copies of each chunk", copies)
+		}
+	})
+}
+
 // TestLateJoinerGetsTheLastSeconds: the first chunks come at once, from an independent one on, and none is missing.
 func TestLateJoinerGetsTheLastSeconds(t *testing.T) {
 	inVirtualTime(t, 20*time.Millisecond, func(t *testing.T, w *internet) {
