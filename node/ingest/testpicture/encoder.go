@@ -158,15 +158,15 @@ func (e *encoder) macroblock(pic *image.YCbCr, mx, my int, base uint32) {
 
 	luma, chroma := &e.luma, &e.chroma
 	var dc [16]int32
+	var acBlock [16]bool // has levels other than DC
 	acLuma := false
 	for i := range 16 {
 		ox, oy := mx*16+i%4*4, my*16+i/4*4
 		difference(&luma[i], pic.Y, e.recon.Y, oy*pic.YStride+ox, pic.YStride)
 		forward(&luma[i])
 		dc[i] = luma[i][0]
-		if quantiseAC(&luma[i], e.qp) {
-			acLuma = true
-		}
+		acBlock[i] = quantiseAC(&luma[i], e.qp)
+		acLuma = acLuma || acBlock[i]
 	}
 	quantiseLumaDC(&dc, e.qp)
 
@@ -239,18 +239,26 @@ func (e *encoder) macroblock(pic *image.YCbCr, mx, my int, base uint32) {
 	// What the decoder will have, for the predictions to come.
 	scaleLumaDC(&dc, e.qp)
 	for i := range 16 {
-		scaleAC(&luma[i], e.qp)
 		luma[i][0] = dc[i]
-		inverse(&luma[i])
+		if acBlock[i] {
+			scaleAC(&luma[i], e.qp)
+			inverse(&luma[i])
+		} else {
+			inverseDC(&luma[i])
+		}
 		add(&luma[i], e.recon.Y, (my*16+i/4*4)*e.recon.YStride+mx*16+i%4*4, e.recon.YStride)
 	}
 	for p, plane := range planes {
 		scaleChromaDC(&chromaLevels[p], qpc)
 		for i := range 4 {
 			b := &chroma[p][i]
-			scaleAC(b, qpc)
 			b[0] = chromaLevels[p][i]
-			inverse(b)
+			if acChroma {
+				scaleAC(b, qpc)
+				inverse(b)
+			} else {
+				inverseDC(b)
+			}
 			add(b, plane[1], (my*8+i/2*4)*e.recon.CStride+mx*8+i%2*4, e.recon.CStride)
 		}
 	}

@@ -32,6 +32,9 @@ type Sink interface {
 }
 
 // Picture is a live test picture with sound. The zero value is ready to run.
+//
+// Besides the clock (see ReadBars) it has a lamp, from 576 to 624 of 640 across and 16 to 64 of 360 down, that is lit
+// (amber, against dark grey-blue) for the first 100 ms of each second.
 type Picture struct {
 	// Width and Height are the size in pixels: even, from 160x90 to 1920x1080. Default 640x360.
 	Width, Height int

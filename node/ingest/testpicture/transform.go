@@ -44,6 +44,14 @@ func inverse(b *[16]int32) {
 	}
 }
 
+// inverseDC is inverse for a block that has nothing but its first coefficient.
+func inverseDC(b *[16]int32) {
+	v := (b[0] + 32) >> 6
+	for i := range b {
+		b[i] = v
+	}
+}
+
 // hadamard transforms the 4x4 block of luma DC values in place.
 func hadamard(b *[16]int32) {
 	for i := 0; i < 16; i += 4 {
@@ -56,7 +64,11 @@ func hadamard(b *[16]int32) {
 	}
 }
 
+// quantise divides v into a level, in 64 bits since a DC coefficient times its scale takes more than 31.
 func quantise(v, scale, round int32, shift uint) int32 {
+	if v == 0 {
+		return 0
+	}
 	if v < 0 {
 		return -int32((int64(-v)*int64(scale) + int64(round)) >> shift)
 	}
