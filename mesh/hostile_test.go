@@ -75,6 +75,9 @@ func TestHostileMessages(t *testing.T) {
 				behind := w.node(Config{}, 100, 100)
 				bt := mustJoin(t, behind, JoinConfig{Backlog: -1})
 				w.connect(behind, victim)
+				honest := w.node(Config{Role: Origin}, 100, 100)
+				ht := mustJoin(t, honest, JoinConfig{Publish: true})
+				w.connect(honest, victim)
 				bad, topic := attacker(t, w)
 				w.connect(bad, victim)
 				time.Sleep(time.Second)
@@ -82,14 +85,14 @@ func TestHostileMessages(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)
-				if st := vt.Status(); st.Received != 0 || st.Rejected != 1 || st.Relayed != 0 {
+				if st := vt.Status(); st.Received != 0 || st.Rejected != 1 || st.Relayed != 0 || ht.Status().Rejected != 0 {
 					t.Errorf("victim: received %d, rejected %d, relayed %d", st.Received, st.Rejected, st.Relayed)
 				}
 				if st := bt.Status(); st.Received != 0 || st.Rejected != 0 {
 					t.Errorf("behind it: received %d, rejected %d", st.Received, st.Rejected)
 				}
 				// The real chunk still gets through: the false one did not take its id.
-				if err := topic.Publish(t.Context(), frame); err != nil {
+				if err := ht.Publish(t.Context(), chunk); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)
