@@ -1,0 +1,66 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// network is two places that cannot reach each other: a venue, where the origin runs, and a home, where the viewer does.
+// Each is a network namespace behind a veth pair; between them are only the programs of the main namespace: the seeds,
+// the encoder and the browser.
+type network struct {
+	venue, home place
+}
+
+// place is one namespace, seen from inside (addr) and from the main namespace (gate). Without a name it is the main
+// namespace itself, on loopback.
+type place struct {
+	name       string
+	addr, gate string // IPv4
+}
+
+// newNetwork makes the namespaces, and removes them at the end of the test. Where the user is not root there are none:
+// everything is on loopback then, and the test says so.
+func newNetwork(t testing.TB) network {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Log("not root: venue and home share the loopback, instead of a network namespace each")
+		here := place{addr: "127.0.0.1", gate: "127.0.0.1"}
+		return network{venue: here, home: here}
+	}
+	return network{venue: newPlace(t, "venue", 1), home: newPlace(t, "home", 2)}
+}
+
+func newPlace(t testing.TB, name string, n int) place {
+	t.Helper()
+	run := os.Getpid() % 10000
+	p := place{name: fmt.Sprintf("murmur-%s-%d", name, run), gate: fmt.Sprintf("10.77.%d.1", n), addr: fmt.Sprintf("10.77.%d.2", n)}
+	link := fmt.Sprintf("mur%d-%d", run, n)
+	commands := [][]string{
+		{"netns", "add", p.name},
+		{"link", "add", link, "type", "veth", "peer", "name", "up0", "netns", p.name},
+		{"addr", "add", p.gate + "/30", "dev", link},
+		{"link", "set", link, "up"},
+		{"-n", p.name, "addr", "add", p.addr + "/30", "dev", "up0"},
+		{"-n", p.name, "link", "set", "up0", "up"},
+		{"-n", p.name, "link", "set", "lo", "up"},
+	}
+	t.Cleanup(func() { exec.Command("ip", "netns", "del", p.name).Run() })
+	for _, args := range commands {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v\n%s", args, err, out)
+		}
+	}
+	return p
+}
+
+// start runs a program in the place.
+func (p place) start(t testing.TB, name, program string, args ...string) *process {
+	t.Helper()
+	if p.name == "" {
+		return start(t, name, program, args...)
+	}
+	return start(t, name, "ip", append([]string{"netns", "exec", p.name, program}, args...)...)
+}

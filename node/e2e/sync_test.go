@@ -1,0 +1,82 @@
+package e2e
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// packets maps the hash of each packet's payload to its presentation time in seconds, by stream kind (0 video, 1 audio).
+// Payloads that occur twice are left out.
+type packets [2]map[string]float64
+
+// readPackets lets ffmpeg hash the packets of url, as they are.
+func readPackets(t testing.TB, url string, seconds int) packets {
+	t.Helper()
+	out, _ := output(t, time.Duration(seconds+40)*time.Second, "ffmpeg", "-nostdin", "-v", "error", "-i", url, "-t", strconv.Itoa(seconds),
+		"-map", "0:v:0", "-map", "0:a:0", "-c", "copy", "-copyts", "-f", "framemd5", "-")
+	found := packets{{}, {}}
+	twice := map[string]bool{}
+	var base [2]float64
+	for _, line := range strings.Split(out, "\n") {
+		if rest, ok := strings.CutPrefix(line, "#tb "); ok { // "#tb 0: 1/90000"
+			stream, ratio, _ := strings.Cut(rest, ": 1/")
+			scale, err := strconv.ParseFloat(ratio, 64)
+			if err != nil {
+				t.Fatalf("ffmpeg's time base %q: %v", line, err)
+			}
+			base[stream[0]-'0'] = scale
+			continue
+		}
+		fields := strings.Split(line, ",") // stream, dts, pts, duration, size, hash
+		if len(fields) < 6 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		stream, hash := strings.TrimSpace(fields[0])[0]-'0', strings.TrimSpace(fields[5])
+		pts, err := strconv.ParseFloat(strings.TrimSpace(fields[2]), 64)
+		if err != nil {
+			t.Fatalf("ffmpeg's packet %q: %v", line, err)
+		}
+		if _, ok := found[stream][hash]; ok {
+			twice[hash] = true
+		}
+		found[stream][hash] = pts / base[stream]
+	}
+	for hash := range twice {
+		delete(found[0], hash)
+		delete(found[1], hash)
+	}
+	return found
+}
+
+// checkSync compares the time of each packet at the player with its time in the clip that ffmpeg pushes: picture and
+// sound must have been shifted by the same amount, to 40 ms.
+func (s *swarm) checkSync(t testing.TB) {
+	t.Helper()
+	source, played := readPackets(t, clip(t), 60), readPackets(t, s.page+"live.mp4", 8)
+	var shift [2][]float64
+	for stream := range played {
+		for hash, at := range played[stream] {
+			if was, ok := source[stream][hash]; ok {
+				shift[stream] = append(shift[stream], at-was)
+			}
+		}
+		if n := len(played[stream]); len(shift[stream]) < n/2 || n < 100 {
+			t.Fatalf("of %d packets of stream %d only %d are those pushed", n, stream, len(shift[stream]))
+		}
+	}
+	video, audio := quantile(shift[0], 0.5), quantile(shift[1], 0.5)
+	worst := 0.0
+	for _, at := range shift[0] {
+		worst = max(worst, at-audio, audio-at)
+	}
+	for _, at := range shift[1] {
+		worst = max(worst, at-video, video-at)
+	}
+	t.Logf("%d pictures and %d frames of sound match; sound against picture: median %+.1f ms, worst %.1f ms",
+		len(shift[0]), len(shift[1]), 1000*(audio-video), 1000*worst)
+	if worst > 0.040 {
+		t.Errorf("sound and picture are %.0f ms apart, more than 40", 1000*worst)
+	}
+}
