@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -484,6 +485,76 @@ func TestJoin(t *testing.T) {
 		if a.took > 100*time.Millisecond || !strings.Contains(a.body, "#EXT-X-TARGETDURATION:3\n") ||
 			!strings.Contains(a.body, "#EXT-X-MEDIA-SEQUENCE:12\n") || !strings.Contains(a.body, "p-7-25.m4s") {
 			t.Errorf("after %v: %s", a.took, a.body)
+		}
+	})
+}
+
+// TestTracks checks that tracks tell of each other, and end together.
+func TestTracks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{})
+		defer r.stop()
+		b := r.open("talk")
+		if err := b.AddTrack(TrackInfo{Name: "sv", Language: "sv"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.AddTrack(TrackInfo{Name: "sv"}, nil); !errors.Is(err, ErrExists) {
+			t.Error(err)
+		}
+		one, two := newOrigin("talk"), newOrigin("talk")
+		two.init = "two"
+		other := func(c envelope.Chunk) {
+			t.Helper()
+			c.Track = "sv"
+			if err := b.Push("sv", c); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 20 {
+			other(two.chunk(time.Now()))
+			r.publish(b, one, 1)
+		}
+		text := r.get("/b/talk/main/index.m3u8").body
+		if !strings.Contains(text, "#EXT-X-RENDITION-REPORT:URI=\"../sv/index.m3u8\",LAST-MSN=2,LAST-PART=3\n") {
+			t.Error(text)
+		}
+		if text := r.get("/b/talk/index.m3u8").body; !strings.Contains(text, "main/index.m3u8") || !strings.Contains(text, "sv/index.m3u8") {
+			t.Error(text)
+		}
+		r.push(b, one.end(time.Now()))
+		synctest.Wait()
+		if b.State() != StateLive {
+			t.Error("one track's end ended the broadcast")
+		}
+		other(two.end(time.Now()))
+		synctest.Wait()
+		if b.State() != StateEnded {
+			t.Error(b.State())
+		}
+	})
+}
+
+// TestManyFormats checks that init segments do not pile up, and that those that are needed stay.
+func TestManyFormats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{Window: 6 * time.Second})
+		defer r.stop()
+		b, o := r.open("talk"), newOrigin("talk")
+		for i := range 5 * maxInits {
+			o.init, o.cut, o.since = fmt.Sprint("format", i), i > 0, 0
+			r.publish(b, o, 4)
+		}
+		if n := len(b.track("main").inits); n > 2*maxInits {
+			t.Errorf("%d init segments", n)
+		}
+		m, err := playlist.ParseMedia([]byte(r.get("/b/talk/main/index.m3u8").body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range m.Segments {
+			if a := r.get("/b/talk/main/" + s.Init); a.code != 200 {
+				t.Errorf("%s: %d", s.Init, a.code)
+			}
 		}
 	})
 }

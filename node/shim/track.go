@@ -1,8 +1,6 @@
 package shim
 
 import (
-	"bytes"
-	"compress/gzip"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -18,7 +16,8 @@ import (
 // made: TARGETDURATION may not change after.
 const backlogSpan = 7 * time.Second
 
-// maxInits bounds the init segments kept. A broadcast has one, and another after each change of format.
+// maxInits is how many init segments are kept before those are let go that nothing needs any more. A broadcast has
+// one, and another after each change of format.
 const maxInits = 64
 
 // track is one track: its playlist, the chunks it lists, and those who wait for the next.
@@ -50,14 +49,6 @@ type track struct {
 type arrival struct {
 	playlist.Part
 	at time.Time
-}
-
-// rendered is one version of the playlist's text. It is made once and shared by all who wait for it.
-type rendered struct {
-	version uint64
-	made    bool
-	plain   []byte
-	zipped  []byte // nil until somebody wants it
 }
 
 func newTrack(b *Broadcast, info TrackInfo, blocks Blocks) *track {
@@ -119,7 +110,7 @@ func (t *track) keepInit(c envelope.Chunk, part playlist.Part) error {
 			return nil
 		}
 		if len(t.inits) >= maxInits {
-			clear(t.inits)
+			t.releaseInits()
 		}
 		t.inits[part.Init] = c.Init
 	}
@@ -134,6 +125,19 @@ func (t *track) keepInit(c envelope.Chunk, part playlist.Part) error {
 		defer t.broadcast.server.Changed()
 	}
 	return nil
+}
+
+// releaseInits lets go of init segments that no chunk at hand needs.
+func (t *track) releaseInits() {
+	used := map[string]bool{}
+	for _, c := range t.chunks {
+		used[c.Envelope.Init.String()] = true
+	}
+	for name := range t.inits {
+		if !used[name] {
+			delete(t.inits, name)
+		}
+	}
 }
 
 // room is how many chunks are held at most.
@@ -283,39 +287,6 @@ func (t *track) with(f func(*playlist.Playlist)) {
 	}
 }
 
-// render returns the current playlist, gzipped where wanted.
-func (t *track) render(skip, zip bool) []byte {
-	var reports []playlist.Report
-	for _, other := range t.broadcast.all() {
-		if other != t {
-			if r := other.end.Load(); r != nil {
-				reports = append(reports, *r)
-			}
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	r := &t.text
-	if skip {
-		r = &t.delta
-	}
-	if !r.made || r.version != t.list.Version() {
-		*r = rendered{version: t.list.Version(), made: true, plain: t.list.Render(skip, reports...)}
-	}
-	if !zip {
-		return r.plain
-	}
-	if r.zipped == nil {
-		var b bytes.Buffer
-		// Writing to a Buffer cannot fail, nor can a level that exists.
-		z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
-		_, _ = z.Write(r.plain)
-		_ = z.Close()
-		r.zipped = b.Bytes()
-	}
-	return r.zipped
-}
-
 // chunk returns a chunk that the playlist has, or had not long ago.
 func (t *track) chunk(id playlist.ID) (envelope.Chunk, bool) {
 	t.mu.Lock()
@@ -339,27 +310,4 @@ func (t *track) described() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.newest != ""
-}
-
-// variant describes the track for the multivariant playlist, and tells whether it is sound alone.
-func (t *track) variant() (v playlist.Variant, sound bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var size int
-	var span time.Duration
-	for _, a := range t.backlog {
-		size += a.Size
-		span += a.Length()
-	}
-	var peak, mean int
-	if t.list != nil {
-		peak, mean = t.list.Bandwidth()
-	} else if span > 0 {
-		peak = int(float64(size) * 8 / span.Seconds())
-	}
-	const step = 50_000 // the measure wavers; the text need not
-	return playlist.Variant{
-		Codecs: t.media.Codecs, Width: t.media.Width, Height: t.media.Height, FrameRate: t.media.FrameRate,
-		Bandwidth: (peak/step + 1) * step, Average: (mean + step - 1) / step * step,
-	}, t.media.VideoCodec == "" && t.media.AudioCodec != ""
 }
