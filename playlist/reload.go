@@ -61,6 +61,7 @@ const (
 	Refuse                // answer 400
 )
 
+// String names the verdict, for logs and tests.
 func (v Verdict) String() string {
 	return [...]string{"answer", "wait", "refuse"}[v]
 }
