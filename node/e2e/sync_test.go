@@ -11,37 +11,31 @@ import (
 // Payloads that occur twice are left out.
 type packets [2]map[string]float64
 
-// readPackets lets ffmpeg hash the packets of url, as they are.
+// readPackets lets ffprobe hash the packets of the first seconds of url, as they are.
 func readPackets(t testing.TB, url string, seconds int) packets {
 	t.Helper()
-	out, _ := output(t, time.Duration(seconds+40)*time.Second, "ffmpeg", "-nostdin", "-v", "error", "-i", url, "-t", strconv.Itoa(seconds),
-		"-map", "0:v:0", "-map", "0:a:0", "-c", "copy", "-copyts", "-f", "framemd5", "-")
+	out, _ := output(t, time.Duration(seconds+40)*time.Second, "ffprobe", "-v", "error", "-read_intervals", "%+"+strconv.Itoa(seconds),
+		"-show_data_hash", "MD5", "-show_entries", "packet=codec_type,pts_time,data_hash", "-of", "csv=p=0", url)
 	found := packets{{}, {}}
 	twice := map[string]bool{}
-	var base [2]float64
 	for _, line := range strings.Split(out, "\n") {
-		if rest, ok := strings.CutPrefix(line, "#tb "); ok { // "#tb 0: 1/90000"
-			stream, ratio, _ := strings.Cut(rest, ": 1/")
-			scale, err := strconv.ParseFloat(ratio, 64)
-			if err != nil {
-				t.Fatalf("ffmpeg's time base %q: %v", line, err)
-			}
-			base[stream[0]-'0'] = scale
+		fields := strings.Split(line, ",") // video or audio, time, hash
+		if len(fields) < 3 {
 			continue
 		}
-		fields := strings.Split(line, ",") // stream, dts, pts, duration, size, hash
-		if len(fields) < 6 || strings.HasPrefix(line, "#") {
-			continue
+		stream := 0
+		if fields[0] == "audio" {
+			stream = 1
 		}
-		stream, hash := strings.TrimSpace(fields[0])[0]-'0', strings.TrimSpace(fields[5])
-		pts, err := strconv.ParseFloat(strings.TrimSpace(fields[2]), 64)
+		at, err := strconv.ParseFloat(fields[1], 64)
 		if err != nil {
-			t.Fatalf("ffmpeg's packet %q: %v", line, err)
+			t.Fatalf("ffprobe's packet %q: %v", line, err)
 		}
+		hash := fields[2]
 		if _, ok := found[stream][hash]; ok {
 			twice[hash] = true
 		}
-		found[stream][hash] = pts / base[stream]
+		found[stream][hash] = at
 	}
 	for hash := range twice {
 		delete(found[0], hash)
