@@ -152,7 +152,7 @@ func (o *Origin) takeFeeds(ctx context.Context) error {
 func (o *Origin) takeInput(ctx context.Context, sink ingest.Sink) error {
 	switch o.cfg.Input {
 	case "test":
-		return ingest.TestPicture{}.Run(ctx, sink)
+		return ingest.TestPicture{KeyInterval: time.Second}.Run(ctx, sink)
 	case "-":
 		return ingest.ReadTS(ctx, o.cfg.Stdin, sink, ingest.ReadConfig{Log: o.log})
 	default:
