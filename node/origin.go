@@ -300,7 +300,7 @@ func (o *Origin) RTMP() (server, key string) {
 func (o *Origin) Close() error {
 	var err error
 	if o.rtmp != nil {
-		err = o.rtmp.Close()
+		err = closed(o.rtmp.Close())
 	}
 	return errors.Join(err, o.participant.Close())
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 )
 
@@ -21,6 +22,9 @@ type place struct {
 	addr, gate string // IPv4
 }
 
+// places counts the namespaces made, for names that do not return.
+var places atomic.Int64
+
 // newNetwork makes the namespaces, and removes them at the end of the test. Where the user is not root there are none:
 // everything is on loopback then, and the test says so.
 func newNetwork(t testing.TB) network {
@@ -35,9 +39,9 @@ func newNetwork(t testing.TB) network {
 
 func newPlace(t testing.TB, name string, n int) place {
 	t.Helper()
-	run := os.Getpid() % 10000
+	run := places.Add(1) + int64(os.Getpid()%1000)*100 // a namespace goes away some time after its removal
 	p := place{name: fmt.Sprintf("murmur-%s-%d", name, run), gate: fmt.Sprintf("10.77.%d.1", n), addr: fmt.Sprintf("10.77.%d.2", n)}
-	link := fmt.Sprintf("mur%d-%d", run, n)
+	link := fmt.Sprintf("mur%d", run)
 	commands := [][]string{
 		{"netns", "add", p.name},
 		{"link", "add", link, "type", "veth", "peer", "name", "up0", "netns", p.name},
