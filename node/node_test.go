@@ -272,7 +272,8 @@ func TestDemoMeasures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Published < 20 || r.Received < r.Published/2 || r.Missed > 0 || r.LatencyMS.P50 <= 0 || r.StartupMS <= 0 {
+	// A machine that is short of time makes fewer pictures, but loses none.
+	if r.Published < 5 || r.Received < r.Published/2 || r.Missed > 0 || r.LatencyMS.P50 <= 0 || r.StartupMS <= 0 {
 		t.Errorf("implausible figures: %+v", r)
 	}
 }
