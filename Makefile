@@ -57,4 +57,4 @@ soak: build ## the demo for an hour, watched for stalls, losses and growth
 	bench/soak
 
 clean: ## remove what the other commands made
-	rm -rf bin $(PAGE) $(WEB)/node_modules
+	rm -rf bin $(PAGE) $(WEB)/node_modules mesh/compat/node_modules
