@@ -1,0 +1,216 @@
+package model
+
+import (
+	"math"
+
+	"murmuration/mesh/episub"
+)
+
+// Sizes in bytes of what surrounds a message.
+const (
+	payload = 1200 // of a packet
+	headers = 60   // of a packet: IPv4, UDP, QUIC short header and tag, stream frame
+	framing = 67   // of a message: topic of 40, group, protobuf tags
+)
+
+// end is one side of a connection.
+type end struct {
+	node int32
+	slot episub.Peer
+	last int64   // when what was sent last arrives at the other side: a connection keeps order
+	pace float64 // virtual time up to which the pacer has let bytes go
+	down bool    // this side knows that the connection is gone
+}
+
+// conn is a connection between two nodes.
+type conn struct {
+	ends [2]end
+	owd  int64 // one way
+	loss float64
+	gen  uint32
+	open bool // handshake done, and neither side has gone
+	cut  bool // a partition runs through it
+	free bool
+}
+
+// message is what is under way on a connection.
+type message struct {
+	conn    int32
+	gen     uint32
+	from    uint8 // side
+	class   episub.Class
+	control bool
+	bad     bool
+	hops    uint8
+	index   int16
+	size    int32 // bytes above QUIC
+	buf     int32
+	seq     uint32
+	age     int64
+}
+
+// nodeLink is a node's access link.
+type nodeLink struct {
+	upRate, downRate float64 // bytes a nanosecond
+	upFree           int64   // when the uplink has sent what it has been given
+	controlFree      int64   // the same for control, which goes first
+	downFree         int64
+}
+
+func wire(size int32) int32 { return size + (size+payload-1)/payload*headers }
+
+// send puts a message on a connection.
+func (w *world) send(now int64, m message) {
+	c := &w.conns[m.conn]
+	e := &c.ends[m.from]
+	w.count(now, e.node, &m)
+	id := w.newMessage(m)
+	if w.pacing {
+		window := w.burst
+		rate := 1.25 * w.window / float64(2*c.owd+1e6)
+		e.pace = max(e.pace, float64(now)-window/rate) + float64(wire(m.size))/rate
+		if at := int64(e.pace); at > now+5e5 {
+			w.queue.push(at, evEnqueue, 0, id)
+			return
+		}
+	}
+	w.enqueue(now, id)
+}
+
+// enqueue puts a message on the sender's uplink.
+func (w *world) enqueue(now int64, id int32) {
+	m := &w.messages[id]
+	c := &w.conns[m.conn]
+	e := &c.ends[m.from]
+	l := &w.nodes[e.node].link
+	ser := int64(float64(wire(m.size)) / l.upRate)
+	var out int64
+	if m.class == episub.ClassControl {
+		l.controlFree = max(l.controlFree, now) + ser
+		out = l.controlFree
+		l.upFree = max(l.upFree, now) + ser
+	} else {
+		l.upFree = max(l.upFree, now) + ser
+		out = l.upFree
+	}
+	at := out + c.owd + w.jitter(e.node) + w.jitter(c.ends[1-m.from].node)
+	if c.loss > 0 {
+		at += w.lossDelay(c, m.size)
+	}
+	at = max(at, e.last)
+	e.last = at
+	w.queue.push(at, evArrive, 0, id)
+}
+
+// jitter draws a node's share of a message's jitter.
+func (w *world) jitter(node int32) int64 {
+	j := w.nodes[node].jitter
+	if j == 0 {
+		return 0
+	}
+	return int64(-math.Log(1-w.rng.Float64()) * j)
+}
+
+// lossDelay draws by how much retransmissions delay a message. A lost packet that others follow is noticed about one
+// round trip after it was sent; the last packet of a burst only by the probe timeout.
+func (w *world) lossDelay(c *conn, size int32) int64 {
+	delay := int64(0)
+	n := int((size + payload - 1) / payload)
+	if w.rng.Float64() > 1-math.Pow(1-c.loss, float64(n)) {
+		return 0
+	}
+	if w.rng.IntN(n)+3 >= n {
+		delay = 3*c.owd + 25e6 // probe timeout: round trip, four times its deviation, the peer's ack delay
+	} else {
+		delay = 2*c.owd + 5e6
+	}
+	for w.rng.Float64() < c.loss {
+		delay += 4*c.owd + 25e6
+	}
+	return delay
+}
+
+// arrive puts a message on the receiver's downlink.
+func (w *world) arrive(now int64, id int32) {
+	m := &w.messages[id]
+	c := &w.conns[m.conn]
+	if c.gen != m.gen || !c.open || c.cut {
+		w.freeMessage(id)
+		return
+	}
+	l := &w.nodes[c.ends[1-m.from].node].link
+	l.downFree = max(l.downFree, now) + int64(float64(wire(m.size))/l.downRate)
+	if m.control {
+		w.receive(now, id)
+		return
+	}
+	w.queue.push(l.downFree, evReceive, 0, id)
+}
+
+// receive hands a message to the receiver's machine.
+func (w *world) receive(now int64, id int32) {
+	m := w.messages[id]
+	c := &w.conns[m.conn]
+	e := &c.ends[1-m.from]
+	if c.gen != m.gen || !c.open || c.cut || e.down {
+		w.freeMessage(id)
+		return
+	}
+	n := &w.nodes[e.node]
+	w.got(now, e.node, &m)
+	if m.control {
+		acts := n.machine.Control(dur(now), e.slot, w.buffers[m.buf])
+		w.freeMessage(id)
+		w.perform(now, e.node, acts)
+		return
+	}
+	w.freeMessage(id)
+	h := episub.Header{ID: episub.ID{Seq: uint64(m.seq)}, Index: int(m.index), Age: m.age, Hops: m.hops}
+	if m.index == episub.EnvelopeIndex {
+		if m.bad {
+			w.perform(now, e.node, n.machine.Misbehaved(dur(now), e.slot, episub.BadEnvelope))
+			return
+		}
+		w.perform(now, e.node, n.machine.Envelope(dur(now), e.slot, h, w.chunks[m.seq]))
+		return
+	}
+	var data []byte
+	if m.bad {
+		data = garbage
+	}
+	w.perform(now, e.node, n.machine.Fragment(dur(now), e.slot, h, data))
+}
+
+var garbage = []byte{0}
+
+func (w *world) newMessage(m message) int32 {
+	if n := len(w.spare); n > 0 {
+		id := w.spare[n-1]
+		w.spare = w.spare[:n-1]
+		w.messages[id] = m
+		return id
+	}
+	w.messages = append(w.messages, m)
+	return int32(len(w.messages) - 1)
+}
+
+func (w *world) freeMessage(id int32) {
+	if m := &w.messages[id]; m.control {
+		w.spareBuffers = append(w.spareBuffers, m.buf)
+	}
+	w.spare = append(w.spare, id)
+}
+
+// buffer keeps a copy of a control frame.
+func (w *world) buffer(b []byte) int32 {
+	var id int32
+	if n := len(w.spareBuffers); n > 0 {
+		id = w.spareBuffers[n-1]
+		w.spareBuffers = w.spareBuffers[:n-1]
+	} else {
+		w.buffers = append(w.buffers, nil)
+		id = int32(len(w.buffers) - 1)
+	}
+	w.buffers[id] = append(w.buffers[id][:0], b...)
+	return id
+}
