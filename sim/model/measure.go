@@ -21,7 +21,8 @@ type measure struct {
 	wired    []int64        // bytes with packet headers
 	sent     []int64        // bytes of fragments
 	control  []int64        // control messages sent
-	stats    []episub.Stats // of machines that left, and of all at the end of the warm-up, negated
+	before   []episub.Stats // what machines had counted when the measurement began
+	after    []episub.Stats // and when it ended or they left
 	total    episub.Stats
 }
 
@@ -35,7 +36,7 @@ func (m *measure) init(w *world) {
 	m.first, m.last = int(p.Warmup/p.Track.Chunk), len(p.Chunks)
 	m.media, m.received, m.wired = make([]int64, n), make([]int64, n), make([]int64, n)
 	m.sent, m.control = make([]int64, n), make([]int64, n)
-	m.stats = make([]episub.Stats, n)
+	m.before, m.after = make([]episub.Stats, n), make([]episub.Stats, n)
 }
 
 // count notes a message that a node sends.
@@ -77,7 +78,18 @@ func (w *world) delivered(now int64, id int32, a *episub.Action) {
 }
 
 // retire notes the counts of a machine that leaves.
-func (w *world) retire(id int32) { w.stats[id] = w.nodes[id].machine.Stats() }
+func (w *world) retire(now int64, id int32) {
+	if now < w.to {
+		w.after[id] = w.nodes[id].machine.Stats()
+	}
+}
+
+// snapshot notes the counts of all machines when the measurement begins and when it ends.
+func (w *world) snapshot(into []episub.Stats) {
+	for _, id := range w.online {
+		into[id] = w.nodes[id].machine.Stats()
+	}
+}
 
 // due reports whether a chunk counts for a node: it was there for a while before, and long enough after.
 func (w *world) due(id, seq int) bool {
@@ -193,25 +205,15 @@ func (w *world) result() sim.Result {
 	return r
 }
 
-// add adds what a machine counted since the end of the warm-up to the totals.
+// add adds what a machine counted during the measurement to the totals.
 func (w *world) add(id int) {
-	s := w.stats[id]
-	if w.nodes[id].online {
-		s = w.nodes[id].machine.Stats()
-	}
-	t := &w.total
-	t.Fragments += s.Fragments
-	t.Duplicates += s.Duplicates
-	t.Repaired += s.Repaired
-	t.Requested += s.Requested
-	t.Refused += s.Refused
-	t.Changes += s.Changes
-	t.Lost += s.Lost
-	t.Shed += s.Shed
-	t.Frames += s.Frames
-	t.Asked += s.Asked
-	t.Preempted += s.Preempted
-	t.Bad += s.Bad
+	s, b, t := &w.after[id], &w.before[id], &w.total
+	t.Fragments += s.Fragments - b.Fragments
+	t.Duplicates += s.Duplicates - b.Duplicates
+	t.Repaired += s.Repaired - b.Repaired
+	t.Changes += s.Changes - b.Changes
+	t.Lost += s.Lost - b.Lost
+	t.Shed += s.Shed - b.Shed
 }
 
 func ratio(a, b float64) float64 {

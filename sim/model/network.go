@@ -111,21 +111,20 @@ func (w *world) jitter(node int32) int64 {
 	return int64(-math.Log(1-w.rng.Float64()) * j)
 }
 
-// lossDelay draws by how much retransmissions delay a message. A lost packet that others follow is noticed about one
-// round trip after it was sent; the last packet of a burst only by the probe timeout.
+// lossDelay draws by how much retransmissions delay a message, after RFC 9002: a lost packet that another follows is
+// noticed by the time threshold of 9/8 round trips, the last one of a burst by the probe timeout (a round trip, four
+// times its deviation, and the 25 ms by which the peer may delay its ack).
 func (w *world) lossDelay(c *conn, size int32) int64 {
-	delay := int64(0)
 	n := int((size + payload - 1) / payload)
 	if w.rng.Float64() > 1-math.Pow(1-c.loss, float64(n)) {
 		return 0
 	}
-	if w.rng.IntN(n)+3 >= n {
-		delay = 3*c.owd + 25e6 // probe timeout: round trip, four times its deviation, the peer's ack delay
-	} else {
-		delay = 2*c.owd + 5e6
+	delay := 9*c.owd/4 + 1e6
+	if w.rng.IntN(n) == n-1 {
+		delay = 2*c.owd + 40e6
 	}
 	for w.rng.Float64() < c.loss {
-		delay += 4*c.owd + 25e6
+		delay += 4*c.owd + 80e6
 	}
 	return delay
 }

@@ -58,7 +58,7 @@ func (w *world) leave(now int64, id int32) {
 		w.queue.push(at, evUnlink, int32(w.conns[c].gen<<1)|int32(other), c)
 	}
 	n.conns = nil
-	w.retire(id)
+	w.retire(now, id)
 }
 
 // hangUp closes a connection from one side.

@@ -4,19 +4,20 @@ package model
 type kind uint8
 
 const (
-	evTick    kind = iota // a: node
-	evEnqueue             // b: message, which its connection's pacing held back
-	evArrive              // b: message, at the receiver's downlink
-	evReceive             // b: message, received
-	evPublish             // a: chunk
-	evJoin                // a: node
-	evLeave               // a: node
-	evLink                // b: connection, its handshake is done
-	evUnlink              // b: connection, its end has been noticed; a: by which side
-	evTend                // a: node, which looks after its number of neighbours
-	evHeal                // a: cut
-	evCut                 // a: cut
-	evSecond              // progress
+	evTick     kind = iota // a: node
+	evEnqueue              // b: message, which its connection's pacing held back
+	evArrive               // b: message, at the receiver's downlink
+	evReceive              // b: message, received
+	evPublish              // a: chunk
+	evJoin                 // a: node
+	evLeave                // a: node
+	evLink                 // b: connection, its handshake is done
+	evUnlink               // b: connection, its end has been noticed; a: by which side
+	evTend                 // a: node, which looks after its number of neighbours
+	evHeal                 // a: cut
+	evCut                  // a: cut
+	evSnapshot             // a: 0 at the start of the measurement, 1 at its end
+	evSecond               // progress
 )
 
 // event is something that will happen.

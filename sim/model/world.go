@@ -97,6 +97,8 @@ func newWorld(p *sim.Plan) *world {
 	}
 	w.queue.push(1e9, evSecond, 0, 0)
 	w.measure.init(w)
+	w.queue.push(w.from, evSnapshot, 0, 0)
+	w.queue.push(w.to, evSnapshot, 1, 0)
 	return w
 }
 
@@ -134,6 +136,8 @@ func (w *world) handle(e *event) {
 			w.tend(e.at, e.a)
 			w.queue.push(e.at+1e9, evTend, e.a, 0)
 		}
+	case evSnapshot:
+		w.snapshot([][]episub.Stats{w.before, w.after}[e.a])
 	case evCut, evHeal:
 		w.cut(int(e.a), e.kind == evCut)
 	}
