@@ -107,6 +107,7 @@ type Mesh struct {
 	Random int `yaml:"random"` // neighbours opened at random; default 6
 	Sample int `yaml:"sample"` // peers discovered, from which the near ones are chosen; default 100
 	Most   int `yaml:"most"`   // neighbours held, opened by either side; default 32
+	Origin int `yaml:"origin"` // neighbours that the origin wants, half of them near; default 48
 }
 
 // Class is a kind of peer.
@@ -242,6 +243,7 @@ func (s *Scenario) defaults() {
 	or(&s.Mesh.Random, 6)
 	or(&s.Mesh.Sample, 100)
 	or(&s.Mesh.Most, 32)
+	or(&s.Mesh.Origin, 48)
 	or(&s.Origin.Up, 100e6)
 	or(&s.Origin.Down, 100e6)
 	or(&s.Join.Over, 2*time.Second)
@@ -268,8 +270,8 @@ func (s *Scenario) check() error {
 		return fmt.Errorf("%w %s: no classes of peers", ErrScenario, s.Name)
 	case s.Track.Keyframe >= float64(s.Track.Group):
 		return fmt.Errorf("%w %s: a keyframe chunk cannot be the whole group", ErrScenario, s.Name)
-	case s.Mesh.Most > 64:
-		return fmt.Errorf("%w %s: mesh.most is at most 64", ErrScenario, s.Name)
+	case s.Mesh.Most > 64 || s.Mesh.Origin > 56:
+		return fmt.Errorf("%w %s: mesh.most is at most 64, mesh.origin 56", ErrScenario, s.Name)
 	case s.Join.Crowd != nil && (s.Join.Crowd.Peers < 1 || s.Join.Crowd.Peers > s.Peers):
 		return fmt.Errorf("%w %s: the crowd must be of the peers", ErrScenario, s.Name)
 	}

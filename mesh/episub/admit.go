@@ -53,7 +53,7 @@ func (m *Machine) refusal(now int64, p Peer, s int, limit uint16) int64 {
 		if !l.fed || l.parent == p {
 			return 300 + m.rng.Int64N(300)
 		}
-		if limit != 0xffff && toAge(l.age.mid+l.wait.mid+m.step(s)) > limit {
+		if limit != 0xffff && toAge(m.cost(s)) > limit {
 			return 1500 + m.rng.Int64N(1500)
 		}
 	} else if limit != 0xffff && toAge(l.wait.mid+m.step(s)) > limit {
@@ -79,7 +79,7 @@ func (m *Machine) refusal(now int64, p Peer, s int, limit uint16) int64 {
 
 // originShare is how many stripes the origin pushes to one neighbour: its copies are few, and each should go to
 // somebody who spreads it.
-const originShare = 2
+const originShare = 3
 
 // rationed is refusal for a stripe at the origin: no neighbour gets more than its share while others have none, and
 // the stripes get the same number of children, but two at least. Without that floor, stripes that nobody got from the
@@ -89,6 +89,8 @@ func (m *Machine) rationed(p Peer, s int) int64 {
 	l, n := &m.lane[s], bits.OnesCount64(m.live)
 	share := max(originShare, (2*stripes+n-1)/n)
 	most := max(2, share*n/stripes)
+	chunk := m.slot(0) * int64(stripes)
+	most = min(most, max(2, int(OriginDrain/chunk)))
 	if fair := int(m.cfg.Budget * m.cfg.Use / (m.laneRate(0) * float64(stripes))); most > fair {
 		most = max(fair, 1)
 	}
@@ -228,3 +230,5 @@ func (m *Machine) catchUp(now int64, s int, p Peer, from uint64) {
 		}
 	}
 }
+
+var OriginDrain int64 = 75e6

@@ -24,6 +24,9 @@ func (m *Machine) stale(s int) {
 	m.told[s] = m.cost(s)
 }
 
+// drain returns the time our uplink takes to send all children an average chunk.
+func (m *Machine) drain() int64 { return int64(m.load / m.cfg.Budget * float64(m.dur)) }
+
 // cost returns the age at which a further child of lane s would be sent a fragment, or -1.
 func (m *Machine) cost(s int) int64 {
 	l := &m.lane[s]
@@ -67,7 +70,7 @@ func (m *Machine) adverts(now int64) {
 
 // state fills in our State.
 func (m *Machine) state(now int64, s *State) {
-	*s = State{Newest: m.newest, Independent: 255, Room: toCount(uint32(max(m.spare()/m.laneRate(0), 0)))}
+	*s = State{Newest: m.newest, Independent: 255, Room: toCount(uint32(max(m.spare()/m.laneRate(0), 0))), Drain: toWait(m.drain())}
 	if c := m.find(m.newest); c != nil {
 		s.Age = toAge(now - m.published(c))
 	}
@@ -132,3 +135,6 @@ func (m *Machine) send(now int64, p Peer) {
 	m.spend(now, len(data)+m.cfg.Overhead)
 	m.act(Action{Kind: SendControl, Class: ClassControl, Peer: p, ID: ID{m.epoch, m.newest}, Data: data})
 }
+
+var Gamma = 0.0
+var Alpha = int64(0)

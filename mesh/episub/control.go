@@ -47,6 +47,7 @@ type State struct {
 	Complete    uint16 // bit i: chunk Newest-i is complete
 	Independent uint8  // Newest-Independent is its newest complete independent chunk; 255: none
 	Room        uint8  // how many more lanes its upload budget could carry, saturating
+	Drain       uint8  // time in which its uplink sends all its children an average chunk, in waitUnit
 	Fed         uint32 // lanes that are being pushed to it
 	Lanes       [lanes]Lane
 }

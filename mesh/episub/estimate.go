@@ -20,6 +20,10 @@ func (e *estimate) add(x int64) {
 		e.mid += diff / int64(e.n)
 		return
 	}
+	if Alpha > 0 {
+		e.mid += diff / Alpha
+		return
+	}
 	step := e.mid/16 + 2e6
 	e.mid += min(max(diff/4, -step), step)
 }

@@ -12,6 +12,7 @@ type neighbour struct {
 	complete uint16
 	indep    uint8
 	room     uint8
+	drain    int64
 	fed      uint32       // lanes that it is fed
 	age      [lanes]int32 // microseconds
 	cost     [lanes]int32 // age + wait, microseconds
@@ -56,6 +57,7 @@ func (n *neighbour) shows(s int) bool { return n.fed&(1<<s) != 0 }
 func (n *neighbour) take(now int64, s *State) {
 	n.stated = now
 	n.newest, n.complete, n.indep, n.room, n.fed = s.Newest, s.Complete, s.Independent, s.Room, s.Fed
+	n.drain = int64(s.Drain) * waitUnit
 	for i := range s.Lanes {
 		if s.Fed&(1<<i) != 0 {
 			l := &s.Lanes[i]

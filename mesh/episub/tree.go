@@ -106,7 +106,7 @@ func (m *Machine) improve(now int64, s int) {
 		l.settle = now
 	}
 	p, cost := m.best(now, s)
-	have := l.age.mid + spread(m.n[l.parent].feeds&^(1<<s))
+	have := l.age.mid + spread(m.n[l.parent].feeds&^(1<<s)) + int64(Gamma*float64(m.n[l.parent].drain))
 	margin := int64(m.cfg.Margin) + have/16
 	if p == nobody || p == l.parent || cost+margin > have {
 		l.streak = 0
@@ -138,7 +138,7 @@ func (m *Machine) best(now int64, s int) (Peer, int64) {
 		if !l.fed && l.kids > 0 && age >= l.bound && n.newest <= l.fedSeq+1 {
 			continue
 		}
-		cost := int64(n.cost[s])*1e3 + n.owd() + spread(n.feeds)
+		cost := int64(n.cost[s])*1e3 + n.owd() + spread(n.feeds) + int64(Gamma*float64(n.drain))
 		if n.room == 0 {
 			if l.fed {
 				continue

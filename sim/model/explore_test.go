@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"murmuration/mesh/episub"
 	"murmuration/sim"
 )
 
@@ -21,6 +22,10 @@ var (
 	flagMatrix   = flag.String("matrix", "", "round-trip matrix instead of the built-in cities")
 	flagJSON     = flag.Bool("json", false, "print the whole report")
 	flagFlat     = flag.Bool("flat", false, "chunks of equal size")
+	flagGamma    = flag.Float64("gamma", 1, "")
+	flagOD       = flag.Duration("od", 75*time.Millisecond, "")
+	flagSeries   = flag.Bool("series", false, "print the latency by ten seconds")
+	flagAlpha    = flag.Int64("alpha", 16, "")
 	flagProfile  = flag.String("profile", "", "write a CPU profile here")
 )
 
@@ -33,6 +38,9 @@ func TestExplore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	episub.Gamma = *flagGamma
+	episub.Alpha = *flagAlpha
+	episub.OriginDrain = int64(*flagOD)
 	if *flagPeers > 0 {
 		s.Peers = *flagPeers
 	}
@@ -69,6 +77,16 @@ func TestExplore(t *testing.T) {
 		print1(t, r)
 	}
 	t.Logf("wall %.1fs events %d heap %d MB; hops %+v", time.Since(began).Seconds(), r.Cost.Events, r.Cost.Bytes>>20, r.ByHops)
+	if *flagSeries {
+		for i := 0; i+10 <= len(r.Series); i += 10 {
+			var p50, p99 float64
+			for _, p := range r.Series[i : i+10] {
+				p50 += p.P50 / 10
+				p99 += p.P99 / 10
+			}
+			t.Logf("  %ds p50 %.0f p99 %.0f", i, p50, p99)
+		}
+	}
 	for _, c := range r.ByClass {
 		t.Logf("class %+v", c)
 	}

@@ -19,7 +19,7 @@ func (w *world) join(now int64, id int32) {
 	}
 	n.machine = episub.New(episub.Config{
 		ID: uint64(id) + 1, Origin: id == 0, Seed: w.plan.Seed, Budget: believes / 8 * 0.95,
-		Neighbours: w.plan.Mesh.Most, Window: 24,
+		Neighbours: w.most(id), Window: 24,
 	}, w)
 	for i := range n.slots {
 		n.slots[i] = -1
@@ -111,7 +111,10 @@ func (w *world) drop(now int64, c int32, side int) {
 func (w *world) tend(now int64, id int32) {
 	n, mesh := &w.nodes[id], &w.plan.Mesh
 	want := mesh.Near + mesh.Random
-	if len(n.conns) >= want && n.opened >= mesh.Near || len(n.conns) >= mesh.Most || len(w.online) < 2 {
+	if id == 0 {
+		want = mesh.Origin
+	}
+	if len(n.conns) >= want && n.opened >= mesh.Near || len(n.conns) >= w.most(id) || len(w.online) < 2 {
 		return
 	}
 	near, random := 0, 0
@@ -120,7 +123,7 @@ func (w *world) tend(now int64, id int32) {
 		missing = min(missing, want-len(n.conns)+mesh.Near/2)
 	}
 	if id == 0 {
-		missing = want - len(n.conns) // the origin is found by others
+		missing = want - len(n.conns)
 	}
 	random = missing / 2
 	near = missing - random
@@ -149,10 +152,18 @@ func (w *world) tend(now int64, id int32) {
 	}
 }
 
+// most returns how many neighbours a node holds.
+func (w *world) most(id int32) int {
+	if id == 0 {
+		return w.plan.Mesh.Origin + 8
+	}
+	return w.plan.Mesh.Most
+}
+
 // may reports whether a can open a connection to b.
 func (w *world) may(a, b int32) bool {
 	x, y := &w.nodes[a], &w.nodes[b]
-	if a == b || !y.online || y.nat || len(y.conns) >= w.plan.Mesh.Most || len(x.conns) >= w.plan.Mesh.Most {
+	if a == b || !y.online || y.nat || len(y.conns) >= w.most(b) || len(x.conns) >= w.most(a) {
 		return false
 	}
 	for i, cut := range w.plan.Cuts {
