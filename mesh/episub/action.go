@@ -11,11 +11,14 @@ const nobody Peer = -1
 // Class orders what waits for the uplink. A lower class goes first.
 type Class uint8
 
-// The classes: control > data > repair. Envelopes travel as control: they are small and everything waits for them.
+// The classes: control, then fragments for children that pass them on, then fragments for those that do not, then
+// repairs. Envelopes travel as control: they are small and everything waits for them.
 const (
 	ClassControl Class = iota
+	ClassRelay
 	ClassData
 	ClassRepair
+	Classes
 )
 
 // Kind says what an Action asks for.
@@ -64,6 +67,6 @@ type Action struct {
 	Count uint32
 	ID    ID
 	Short uint64
-	Age   time.Duration
-	Data  []byte // valid until the machine's next event
+	Age   time.Duration // as of now: whoever sends adds how long the fragment waited for the uplink
+	Data  []byte        // valid until the machine's next event
 }

@@ -90,7 +90,7 @@ func (m *Machine) rationed(p Peer, s int) int64 {
 	share := max(originShare, (2*stripes+n-1)/n)
 	most := max(2, share*n/stripes)
 	chunk := m.slot(0) * int64(stripes)
-	most = min(most, max(2, int(OriginDrain/chunk)))
+	most = min(most, max(4, int(OriginDrain/chunk)))
 	if fair := int(m.cfg.Budget * m.cfg.Use / (m.laneRate(0) * float64(stripes))); most > fair {
 		most = max(fair, 1)
 	}

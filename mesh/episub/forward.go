@@ -66,12 +66,12 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 	m.describe(c, d)
 	if !m.arrived(c, p, EnvelopeIndex) {
 		m.clock(c, t-age)
-		m.feed(t, m.envelopeLane(), p, d.ID.Seq, age)
+		m.feed(t, m.envelopeLane(), p, d.ID.Seq, t-m.published(c))
 	}
 	if !m.joined {
 		m.joined, m.floor, m.low, m.backTo = true, d.ID.Seq, d.ID.Seq, 0
 	}
-	c.hops, c.envAge = h.Hops+1, t-age
+	c.hops = h.Hops + 1
 	m.forwardEnvelope(t, c, p)
 	m.release(t, c)
 	return m.end(t)
@@ -85,7 +85,7 @@ func (m *Machine) release(now int64, c *chunk) {
 		case x.seq != c.ID.Seq:
 			kept = append(kept, x)
 		case int(x.index) < c.Fragments && m.up(x.from):
-			m.accept(now, c, x.from, int(x.index), x.age+now-x.at, x.at-x.age, x.hops, x.data)
+			m.accept(now, c, x.from, int(x.index), x.at-x.age, x.hops, x.data)
 		}
 	}
 	clear(m.held[len(kept):])
@@ -109,7 +109,7 @@ func (m *Machine) Fragment(now time.Duration, p Peer, h Header, data []byte) []A
 		m.stats.Duplicates++
 	case c.known:
 		if h.Index < c.Fragments {
-			m.accept(t, c, p, h.Index, age, t-age, h.Hops+1, data)
+			m.accept(t, c, p, h.Index, t-age, h.Hops+1, data)
 		}
 	case len(m.held) < maxHeld:
 		m.held = append(m.held, held{seq: h.ID.Seq, from: p, index: int16(h.Index), hops: h.Hops + 1, age: age, at: t, data: data})
@@ -121,7 +121,7 @@ func (m *Machine) Fragment(now time.Duration, p Peer, h Header, data []byte) []A
 }
 
 // accept takes in fragment i of c, whose envelope is here, and forwards it. pub is when it was published by its account.
-func (m *Machine) accept(now int64, c *chunk, p Peer, i int, age, pub int64, hops uint8, data []byte) {
+func (m *Machine) accept(now int64, c *chunk, p Peer, i int, pub int64, hops uint8, data []byte) {
 	n, s := &m.n[p], m.laneOf(i)
 	if c.have.has(i) {
 		m.stats.Duplicates++
@@ -144,10 +144,10 @@ func (m *Machine) accept(now int64, c *chunk, p Peer, i int, age, pub int64, hop
 		m.stats.Repaired++
 	} else {
 		m.clock(c, pub)
-		m.feed(now, s, p, c.ID.Seq, now-pub)
+		m.feed(now, s, p, c.ID.Seq, now-m.published(c))
 		m.unasked(now, s, p)
 	}
-	l := &m.lane[s]
+	l, age := &m.lane[s], now-m.published(c)
 	for _, k := range l.order {
 		if k != p {
 			m.push(now, c, i, k, age, hops)
@@ -183,10 +183,11 @@ func (m *Machine) push(now int64, c *chunk, i int, k Peer, age int64, hops uint8
 	}
 	sent.set(i)
 	m.spend(now, c.bytes(i)+m.cfg.Overhead)
-	m.act(Action{
-		Kind: SendFragment, Class: ClassData, Peer: k, ID: c.ID, Index: int16(i), Hops: hops,
-		Age: time.Duration(age + m.busy - now),
-	})
+	class := ClassData
+	if m.n[k].weight[m.laneOf(i)] > 0 {
+		class = ClassRelay
+	}
+	m.act(Action{Kind: SendFragment, Class: class, Peer: k, ID: c.ID, Index: int16(i), Hops: hops, Age: time.Duration(age)})
 }
 
 // quiet is how long a child may say nothing before it is pushed nothing, in nanoseconds. A child adverts more often.
@@ -207,10 +208,7 @@ func (m *Machine) sendEnvelope(now int64, c *chunk, k Peer) {
 	if sent := m.sentEnvelope(c); *sent&(1<<k) == 0 {
 		*sent |= 1 << k
 		m.spend(now, c.EnvelopeSize+m.cfg.Overhead)
-		age := int64(0)
-		if !m.cfg.Origin {
-			age = now - c.envAge
-		}
+		age := now - m.published(c)
 		m.act(Action{Kind: SendFragment, Class: ClassControl, Peer: k, ID: c.ID, Index: EnvelopeIndex, Hops: c.hops, Age: time.Duration(age)})
 	}
 }

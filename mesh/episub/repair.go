@@ -373,7 +373,7 @@ func (m *Machine) serve(now int64, p Peer, a *Asks) {
 			m.spend(now, c.bytes(f)+m.cfg.Overhead)
 			m.act(Action{
 				Kind: SendFragment, Class: ClassRepair, Peer: p, ID: c.ID, Index: int16(f), Hops: c.maxHops,
-				Age: time.Duration(m.busy - m.published(c)),
+				Age: time.Duration(now - m.published(c)),
 			})
 			x.Set.unset(f)
 		}

@@ -11,7 +11,6 @@ type chunk struct {
 	tries    uint8  // rounds of requests
 	hops     uint8  // of the envelope
 	maxHops  uint8
-	envAge   int64
 	envAsked int64 // envelope requested until
 	have     bitset
 	asked    bitset // requested and outstanding

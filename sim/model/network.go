@@ -45,16 +45,25 @@ type message struct {
 	index   int16
 	size    int32 // bytes above QUIC
 	buf     int32
+	next    int32 // behind it in the uplink's queue
 	seq     uint32
 	age     int64
+	since   int64 // when the machine sent it
 }
 
-// nodeLink is a node's access link.
+// nodeLink is a node's access link. What waits for its uplink goes out by class.
 type nodeLink struct {
 	upRate, downRate float64 // bytes a nanosecond
-	upFree           int64   // when the uplink has sent what it has been given
-	controlFree      int64   // the same for control, which goes first
+	upFree           int64   // when the uplink has sent what is on it
+	waiting          int64   // bytes that wait
+	armed            bool    // an evUplink is due
+	first, last      [episub.Classes]int32
 	downFree         int64
+}
+
+// wait returns how long a message of the last class would wait now.
+func (l *nodeLink) wait(now int64) int64 {
+	return max(l.upFree-now, 0) + int64(float64(l.waiting)/l.upRate)
 }
 
 func wire(size int32) int32 { return size + (size+payload-1)/payload*headers }
@@ -64,6 +73,7 @@ func (w *world) send(now int64, m message) {
 	c := &w.conns[m.conn]
 	e := &c.ends[m.from]
 	w.count(now, e.node, &m)
+	m.since = now
 	id := w.newMessage(m)
 	if w.pacing {
 		window := w.burst
@@ -77,23 +87,62 @@ func (w *world) send(now int64, m message) {
 	w.enqueue(now, id)
 }
 
-// enqueue puts a message on the sender's uplink.
+// enqueue puts a message on the sender's uplink, or in its queue.
 func (w *world) enqueue(now int64, id int32) {
+	m := &w.messages[id]
+	node := w.conns[m.conn].ends[m.from].node
+	l := &w.nodes[node].link
+	if l.upFree <= now && l.waiting == 0 {
+		w.transmit(now, l, id)
+		return
+	}
+	m.next = -1
+	if l.first[m.class] < 0 {
+		l.first[m.class] = id
+	} else {
+		w.messages[l.last[m.class]].next = id
+	}
+	l.last[m.class] = id
+	l.waiting += int64(wire(m.size))
+	if !l.armed {
+		l.armed = true
+		w.queue.push(l.upFree, evUplink, node, 0)
+	}
+}
+
+// uplink sends what waits at a node and comes first.
+func (w *world) uplink(now int64, node int32) {
+	l := &w.nodes[node].link
+	l.armed = false
+	for k := range l.first {
+		id := l.first[k]
+		if id < 0 {
+			continue
+		}
+		m := &w.messages[id]
+		l.first[k] = m.next
+		l.waiting -= int64(wire(m.size))
+		if c := &w.conns[m.conn]; c.gen == m.gen && c.open {
+			w.transmit(now, l, id)
+		} else {
+			w.freeMessage(id)
+		}
+		break
+	}
+	if l.waiting > 0 {
+		l.armed = true
+		w.queue.push(max(l.upFree, now), evUplink, node, 0)
+	}
+}
+
+// transmit puts a message on the wire.
+func (w *world) transmit(now int64, l *nodeLink, id int32) {
 	m := &w.messages[id]
 	c := &w.conns[m.conn]
 	e := &c.ends[m.from]
-	l := &w.nodes[e.node].link
-	ser := int64(float64(wire(m.size)) / l.upRate)
-	var out int64
-	if m.class == episub.ClassControl {
-		l.controlFree = max(l.controlFree, now) + ser
-		out = l.controlFree
-		l.upFree = max(l.upFree, now) + ser
-	} else {
-		l.upFree = max(l.upFree, now) + ser
-		out = l.upFree
-	}
-	at := out + c.owd + w.jitter(e.node) + w.jitter(c.ends[1-m.from].node)
+	l.upFree = now + int64(float64(wire(m.size))/l.upRate)
+	m.age += l.upFree - m.since
+	at := l.upFree + c.owd + w.jitter(e.node) + w.jitter(c.ends[1-m.from].node)
 	if c.loss > 0 {
 		at += w.lossDelay(c, m.size)
 	}

@@ -6,6 +6,7 @@ type kind uint8
 const (
 	evTick     kind = iota // a: node
 	evEnqueue              // b: message, which its connection's pacing held back
+	evUplink               // a: node, whose uplink is free for what waits
 	evArrive               // b: message, at the receiver's downlink
 	evReceive              // b: message, received
 	evPublish              // a: chunk

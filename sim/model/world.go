@@ -75,6 +75,9 @@ func newWorld(p *sim.Plan) *world {
 	for i := range p.Nodes {
 		x, n := &p.Nodes[i], &w.nodes[i]
 		n.link = nodeLink{upRate: x.Up / 8e9, downRate: float64(x.Class.Down) / 8e9}
+		for k := range n.link.first {
+			n.link.first[k] = -1
+		}
 		n.jitter = float64(x.Class.Jitter)
 		n.mute, n.bad = x.Class.Behaviour == sim.Mute, x.Class.Behaviour == sim.Garbage
 		n.nat = x.Class.NAT
@@ -108,11 +111,13 @@ func (w *world) handle(e *event) {
 	case evTick:
 		if n := &w.nodes[e.a]; n.online {
 			w.queue.push(e.at+tick, evTick, e.a, 0)
-			n.machine.Queue(dur(e.at), dur(max(n.link.upFree-e.at, 0)))
+			n.machine.Queue(dur(e.at), dur(n.link.wait(e.at)))
 			w.perform(e.at, e.a, n.machine.Tick(dur(e.at)))
 		}
 	case evEnqueue:
 		w.enqueue(e.at, e.b)
+	case evUplink:
+		w.uplink(e.at, e.a)
 	case evArrive:
 		w.arrive(e.at, e.b)
 	case evReceive:
