@@ -80,16 +80,22 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 // release takes in the fragments of c that were held for its envelope.
 func (m *Machine) release(now int64, c *chunk) {
 	kept := m.held[:0]
+	m.freed = m.freed[:0]
 	for _, x := range m.held {
-		switch {
-		case x.seq != c.ID.Seq:
+		if x.seq == c.ID.Seq {
+			m.freed = append(m.freed, x)
+		} else if x.seq+uint64(len(m.ring)) > c.ID.Seq {
 			kept = append(kept, x)
-		case int(x.index) < c.Fragments && m.up(x.from):
-			m.accept(now, c, x.from, int(x.index), x.at-x.age, x.hops, x.data)
 		}
 	}
 	clear(m.held[len(kept):])
 	m.held = kept
+	for _, x := range m.freed {
+		if int(x.index) < c.Fragments && m.up(x.from) && !m.n[x.from].banned {
+			m.accept(now, c, x.from, int(x.index), x.at-x.age, x.hops, x.data)
+		}
+	}
+	clear(m.freed)
 }
 
 // Fragment takes in a fragment that came from p. data is opaque: it goes to the host's Keep, now or when the envelope

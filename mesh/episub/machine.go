@@ -41,6 +41,7 @@ type Machine struct {
 	backTo  uint64 // newest chunk when we joined: up to it, chunks are fetched rather than pushed
 	joined  bool   // floor is set
 	held    []held // fragments that wait for an envelope
+	freed   []held // those whose envelope has just come
 
 	refSeq   uint64        // the chunk that the clock rests on
 	refTime  time.Duration // its decode time
