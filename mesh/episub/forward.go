@@ -235,7 +235,12 @@ func (m *Machine) feed(now int64, s int, p Peer, seq uint64, age int64) {
 	if seq > l.fedSeq {
 		l.fedSeq, l.late = seq, 0
 	}
-	l.age.add(max(age, 0))
+	if now-age >= l.asked || l.age.n == 0 { // what was published before we asked came late for that reason
+		if now-age < l.asked {
+			age = min(age, m.usual())
+		}
+		l.age.add(max(age, 0))
+	}
 	l.bound = l.age.mid
 }
 

@@ -9,6 +9,7 @@ type lane struct {
 	was      Peer   // the parent before, which may still have fragments under way
 	fed      bool   // parent's fragments come
 	granted  bool   // next said yes
+	asked    int64  // when next was
 	deadline int64  // when next has failed
 	limit    uint16 // what we told next
 	retry    int64  // not before: next ask
@@ -165,7 +166,7 @@ func spread(feeds uint32) int64 {
 // ask asks p for lane s.
 func (m *Machine) ask(now int64, s int, p Peer, limit uint16) {
 	l, n := &m.lane[s], &m.n[p]
-	l.next, l.granted, l.limit = p, false, limit
+	l.next, l.asked, l.granted, l.limit = p, now, false, limit
 	l.deadline = now + n.rtt + 300e6
 	n.feeds |= 1 << s
 	n.want |= 1 << s
