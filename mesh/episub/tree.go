@@ -23,6 +23,7 @@ type lane struct {
 	bound    int64  // age when last fed: the feasibility distance
 	age      estimate
 	wait     estimate // from a fragment's arrival until the last child has it, on our uplink
+	relay    estimate // the same for the last child that passes the lane on
 	kidSet   uint64
 	kids     uint8
 	order    []Peer // children, the heaviest first
@@ -139,7 +140,11 @@ func (m *Machine) best(now int64, s int) (Peer, int64) {
 		if !l.fed && l.kids > 0 && age >= l.bound && n.newest <= l.fedSeq+1 {
 			continue
 		}
-		cost := int64(n.cost[s])*1e3 + n.owd() + spread(n.feeds) + int64(Gamma*float64(n.drain))
+		sent := n.cost[s]
+		if l.weight > 0 {
+			sent = n.relay[s]
+		}
+		cost := int64(sent)*1e3 + n.owd() + spread(n.feeds) + int64(Gamma*float64(n.drain))
 		if n.room == 0 {
 			if l.fed {
 				continue
