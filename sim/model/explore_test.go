@@ -24,6 +24,8 @@ var (
 	flagFlat     = flag.Bool("flat", false, "chunks of equal size")
 	flagGamma    = flag.Float64("gamma", 1, "")
 	flagOD       = flag.Duration("od", 75*time.Millisecond, "")
+	flagSX       = flag.Float64("sx", 1.2, "")
+	flagSA       = flag.Duration("sa", 2500*time.Microsecond, "")
 	flagSeries   = flag.Bool("series", false, "print the latency by ten seconds")
 	flagAlpha    = flag.Int64("alpha", 16, "")
 	flagProfile  = flag.String("profile", "", "write a CPU profile here")
@@ -40,6 +42,7 @@ func TestExplore(t *testing.T) {
 	}
 	episub.Gamma = *flagGamma
 	episub.Alpha = *flagAlpha
+	episub.SpreadX, episub.SpreadA = *flagSX, int64(*flagSA)
 	episub.OriginDrain = int64(*flagOD)
 	if *flagPeers > 0 {
 		s.Peers = *flagPeers
