@@ -144,6 +144,3 @@ func (m *Machine) send(now int64, p Peer) {
 	m.spend(now, len(data)+m.cfg.Overhead, ClassControl)
 	m.act(Action{Kind: SendControl, Class: ClassControl, Peer: p, ID: ID{m.epoch, m.newest}, Data: data})
 }
-
-var Gamma = 0.0
-var Alpha = int64(0)

@@ -108,7 +108,8 @@ func (m *Machine) improve(now int64, s int) {
 		l.settle = now
 	}
 	p, cost := m.best(now, s)
-	have := l.age.mid + m.spread(&m.n[l.parent], m.n[l.parent].feeds&^(1<<s)) + int64(Gamma*float64(m.n[l.parent].drain))
+	old := &m.n[l.parent]
+	have := l.age.mid + m.spread(old, old.feeds&^(1<<s)) + old.drain
 	margin := int64(m.cfg.Margin) + have/16
 	if p == nobody || p == l.parent || cost+margin > have {
 		l.streak = 0
@@ -144,7 +145,7 @@ func (m *Machine) best(now int64, s int) (Peer, int64) {
 		if l.weight > 0 {
 			sent = n.relay[s]
 		}
-		cost := int64(sent)*1e3 + n.owd() + m.spread(n, n.feeds) + int64(Gamma*float64(n.drain))
+		cost := int64(sent)*1e3 + n.owd() + m.spread(n, n.feeds) + n.drain
 		if n.room == 0 {
 			if l.fed {
 				continue
@@ -166,8 +167,8 @@ const stateLife = 6e9
 // trip.
 func (m *Machine) spread(n *neighbour, feeds uint32) int64 {
 	k := int64(bits.OnesCount32(feeds &^ (1 << m.envelopeLane())))
-	over := max(float64(k+1)*m.laneBytes(0)*SpreadX-burst, 0)
-	return k*SpreadA + int64(over*float64(n.rtt)/paced)
+	over := max(float64(k+1)*m.laneBytes(0)*1.2-burst, 0)
+	return k*25e5 + int64(over*float64(n.rtt)/paced)
 }
 
 // What a connection of quic-go lets go at once, and what it paces in a round trip after that, in bytes: 10 packets, and
@@ -176,8 +177,6 @@ const (
 	burst = 12520
 	paced = 50080
 )
-
-var SpreadX, SpreadA = 1.2, int64(25e5)
 
 // ask asks p for lane s.
 func (m *Machine) ask(now int64, s int, p Peer, limit uint16) {

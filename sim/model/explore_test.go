@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"murmuration/mesh/episub"
 	"murmuration/sim"
 )
 
@@ -22,12 +21,7 @@ var (
 	flagMatrix   = flag.String("matrix", "", "round-trip matrix instead of the built-in cities")
 	flagJSON     = flag.Bool("json", false, "print the whole report")
 	flagFlat     = flag.Bool("flat", false, "chunks of equal size")
-	flagGamma    = flag.Float64("gamma", 1, "")
-	flagOD       = flag.Duration("od", 75*time.Millisecond, "")
-	flagSX       = flag.Float64("sx", 1.2, "")
-	flagSA       = flag.Duration("sa", 2500*time.Microsecond, "")
 	flagSeries   = flag.Bool("series", false, "print the latency by ten seconds")
-	flagAlpha    = flag.Int64("alpha", 16, "")
 	flagProfile  = flag.String("profile", "", "write a CPU profile here")
 )
 
@@ -40,10 +34,6 @@ func TestExplore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	episub.Gamma = *flagGamma
-	episub.Alpha = *flagAlpha
-	episub.SpreadX, episub.SpreadA = *flagSX, int64(*flagSA)
-	episub.OriginDrain = int64(*flagOD)
 	if *flagPeers > 0 {
 		s.Peers = *flagPeers
 	}
