@@ -114,6 +114,7 @@ func (m *Machine) flush(now int64) {
 		c.Epoch, c.Has = m.epoch, n.pending
 		if n.pending&HasState != 0 {
 			m.state(now, &c.State)
+			c.State.Takes = n.feeds
 			n.toldAt, n.toldGen = now-m.rng.Int64N(int64(m.cfg.Advert)/8), m.stateGen
 		}
 		if n.pending&HasWant != 0 {

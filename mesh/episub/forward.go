@@ -248,7 +248,7 @@ func (m *Machine) feed(now int64, s int, p Peer, seq uint64, age int64) {
 // unasked tells a neighbour that pushes us a lane that we do not take from it to stop.
 func (m *Machine) unasked(now int64, s int, p Peer) {
 	l := &m.lane[s]
-	if p == l.parent || p == l.next || p == l.was {
+	if p == l.parent || p == l.next || p == l.was && now < l.wasUntil {
 		return
 	}
 	n := &m.n[p]

@@ -130,6 +130,22 @@ func (m *Machine) control(now int64, p Peer, b []byte) {
 	if c.Has&HasAbsent != 0 {
 		m.absent(p, &c.Absent)
 	}
+	if c.Has&HasState != 0 {
+		m.reconcile(p, c.State.Takes)
+	}
+}
+
+// reconcile sets right what p and we think of each other where a message was lost: takes is what p says we push to it.
+func (m *Machine) reconcile(p Peer, takes uint32) {
+	kid := m.n[p].kidOf
+	for s := range m.lanes {
+		switch bit := uint32(1) << s; {
+		case kid&^takes&bit != 0:
+			m.dropChild(s, p)
+		case takes&^kid&bit != 0:
+			m.refuse(p, s, 300)
+		}
+	}
 }
 
 // hear takes in a State from p.

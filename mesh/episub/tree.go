@@ -7,6 +7,7 @@ type lane struct {
 	parent   Peer   // pushes it to us, or did last
 	next     Peer   // asked, and not delivering yet
 	was      Peer   // the parent before, which may still have fragments under way
+	wasUntil int64  // and until when
 	fed      bool   // parent's fragments come
 	granted  bool   // next said yes
 	asked    int64  // when next was
@@ -39,7 +40,7 @@ func (m *Machine) adopt(now int64, s int, p Peer) {
 		return
 	}
 	if old != nobody {
-		l.was = old
+		l.was, l.wasUntil = old, now+1e9
 		m.n[old].feeds &^= 1 << s
 		m.n[old].leave |= 1 << s
 		m.queue(old, HasLeave)
@@ -81,7 +82,9 @@ func (m *Machine) seek(now int64) {
 		s := (start + i) % m.lanes
 		l := &m.lane[s]
 		if !l.fed && l.next == nobody && now >= l.retry {
-			if p, _ := m.best(now, s); p != nobody {
+			if p, _ := m.best(now, s, false); p != nobody {
+				m.ask(now, s, p, 0xffff)
+			} else if p, _ := m.best(now, s, true); p != nobody && m.rng.IntN(5) == 0 {
 				m.ask(now, s, p, 0xffff)
 			} else {
 				l.retry = now + 100e6
@@ -107,7 +110,7 @@ func (m *Machine) improve(now int64, s int) {
 		l.moves--
 		l.settle = now
 	}
-	p, cost := m.best(now, s)
+	p, cost := m.best(now, s, false)
 	old := &m.n[l.parent]
 	have := l.age.mid + m.spread(old, old.feeds&^(1<<s)) + old.drain
 	margin := int64(m.cfg.Margin) + have/16
@@ -126,15 +129,16 @@ func (m *Machine) improve(now int64, s int) {
 
 // best returns the neighbour through which lane s is expected to come soonest, and when. It never returns one that
 // hangs below us as far as can be known: while we have children in the lane, only one whose age is below the last
-// that we told them, or one that has been fed since we were not.
-func (m *Machine) best(now int64, s int) (Peer, int64) {
+// that we told them, or one that has been fed since we were not. With desperate, neighbours that failed us lately count
+// too: where there is no other, a bad one is better than none.
+func (m *Machine) best(now int64, s int, desperate bool) (Peer, int64) {
 	l := &m.lane[s]
 	found, least := nobody, int64(1)<<62
 	for live := m.live; live != 0; live &= live - 1 {
 		p := Peer(bits.TrailingZeros64(live))
 		n := &m.n[p]
-		if !n.shows(s) || n.kidOf&(1<<s) != 0 || n.banned || now < n.avoid || int32(now/1e6) < n.refused[s] ||
-			p == l.parent || now-n.heard > stateLife {
+		if !n.shows(s) || n.kidOf&(1<<s) != 0 || n.banned || now < n.avoid && !desperate || int32(now/1e6) < n.refused[s] ||
+			p == l.parent && l.fed || now-n.heard > stateLife {
 			continue
 		}
 		age := int64(n.age[s]) * 1e3
