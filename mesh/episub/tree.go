@@ -113,7 +113,7 @@ func (m *Machine) improve(now int64, s int) {
 	p, cost := m.best(now, s, false)
 	old := &m.n[l.parent]
 	have := l.age.mid + m.spread(old, old.feeds&^(1<<s)) + old.drain
-	margin := int64(m.cfg.Margin) + have/16
+	margin := int64(m.cfg.Margin) + have/10
 	if p == nobody || p == l.parent || cost+margin > have {
 		l.streak = 0
 		return

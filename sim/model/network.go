@@ -44,6 +44,7 @@ type message struct {
 	hops    uint8
 	index   int16
 	size    int32 // bytes above QUIC
+	ser     int32 // time on the receiver's downlink
 	buf     int32
 	next    int32 // behind it in the uplink's queue
 	seq     uint32
@@ -148,7 +149,8 @@ func (w *world) transmit(now int64, l *nodeLink, id int32) {
 	}
 	at = max(at, e.last)
 	e.last = at
-	w.queue.push(at, evArrive, 0, id)
+	m.ser = int32(float64(wire(m.size)) / w.nodes[c.ends[1-m.from].node].link.downRate)
+	w.queue.push(at+int64(m.ser), evArrive, 0, id)
 }
 
 // jitter draws a node's share of a message's jitter.
@@ -178,7 +180,7 @@ func (w *world) lossDelay(c *conn, size int32) int64 {
 	return delay
 }
 
-// arrive puts a message on the receiver's downlink.
+// arrive takes in a message whose last bit would be here now if it had the downlink for itself; if not, it has to wait.
 func (w *world) arrive(now int64, id int32) {
 	m := &w.messages[id]
 	c := &w.conns[m.conn]
@@ -187,8 +189,8 @@ func (w *world) arrive(now int64, id int32) {
 		return
 	}
 	l := &w.nodes[c.ends[1-m.from].node].link
-	l.downFree = max(l.downFree, now) + int64(float64(wire(m.size))/l.downRate)
-	if m.control {
+	l.downFree = max(l.downFree, now-int64(m.ser)) + int64(m.ser)
+	if m.control || l.downFree <= now {
 		w.receive(now, id)
 		return
 	}
