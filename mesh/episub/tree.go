@@ -111,8 +111,7 @@ func (m *Machine) improve(now int64, s int) {
 		l.settle = now
 	}
 	p, cost := m.best(now, s, false)
-	old := &m.n[l.parent]
-	have := l.age.mid + m.spread(old, old.feeds&^(1<<s)) + old.drain
+	have := l.age.mid + m.burden(l.parent, s, m.n[l.parent].feeds&^(1<<s), uint32(m.n[l.parent].weight[s]) <= 1+l.weight)
 	margin := int64(m.cfg.Margin) + have/10
 	if p == nobody || p == l.parent || cost+margin > have {
 		l.streak = 0
@@ -145,11 +144,7 @@ func (m *Machine) best(now int64, s int, desperate bool) (Peer, int64) {
 		if !l.fed && l.kids > 0 && age >= l.bound && n.newest <= l.fedSeq+1 {
 			continue
 		}
-		sent := n.cost[s]
-		if l.weight > 0 {
-			sent = n.relay[s]
-		}
-		cost := int64(sent)*1e3 + n.owd() + m.spread(n, n.feeds) + n.drain
+		cost := m.price(p, s, n.feeds)
 		if n.room == 0 {
 			if l.fed {
 				continue
@@ -165,6 +160,35 @@ func (m *Machine) best(now int64, s int, desperate bool) (Peer, int64) {
 
 // stateLife is how long a neighbour's State counts, in nanoseconds.
 const stateLife = 6e9
+
+// price returns when lane s is expected here through p, plus its burden.
+func (m *Machine) price(p Peer, s int, feeds uint32) int64 {
+	n := &m.n[p]
+	sent := n.cost[s]
+	if m.lane[s].weight > 0 || s == m.envelopeLane() {
+		sent = n.relay[s]
+	}
+	return int64(sent)*1e3 + n.owd() + m.burden(p, s, feeds, n.weight[s] == 0)
+}
+
+// burden is what is added to the expected arrival of lane s through p for what it would do to others, and to us at
+// the next large chunk: the load of p, the lanes that p carries for us already, and whether p would have to become an
+// inner peer of one more tree. Envelopes are too small to be a burden.
+func (m *Machine) burden(p Peer, s int, feeds uint32, leaf bool) int64 {
+	n := &m.n[p]
+	if s == m.envelopeLane() {
+		return 0
+	}
+	b := n.drain + m.spread(n, feeds)
+	if leaf {
+		b += opening
+	}
+	return b
+}
+
+// opening is what becoming the first child of a peer in a lane costs, in nanoseconds: trees stay shallow and at rest
+// where few peers have many children each, rather than many a few.
+const opening = 40e6
 
 // spread is what is added to the cost of a neighbour for the lanes that it carries for us already: trees that share a
 // peer fall together, and fragments that share a connection beyond one burst are paced, the slower the longer its round

@@ -57,6 +57,34 @@ func TestTrace(t *testing.T) {
 				sum.pre += x.Preempted
 				sum.frames += x.Frames
 			}
+			inner, kids, top := 0, 0, 0
+			var hist [20]int
+			var capk, capn [4]int
+			for i := 1; i < len(w.nodes); i++ {
+				m := w.nodes[i].machine
+				if m == nil {
+					continue
+				}
+				in := 0
+				q := 0
+				for _, lim := range []float64{5e6, 15e6, 40e6} {
+					if w.plan.Nodes[i].Up > lim {
+						q++
+					}
+				}
+				capn[q]++
+				for k := 0; k < 16; k++ {
+					if c := m.Children(k); c > 0 {
+						in++
+						kids += c
+						capk[q] += c
+						top = max(top, c)
+					}
+				}
+				inner += in
+				hist[in]++
+			}
+			t.Logf("   inner lanes/node %.1f fanout %.2f top %d hist %v kids by capacity %v of %v", float64(inner)/float64(n), float64(kids)/float64(inner), top, hist, capk, capn)
 			o := w.nodes[0].machine
 			oc := ""
 			for k := 0; k < 17; k++ {
