@@ -19,9 +19,10 @@ type lab struct {
 	drop  float64 // share of messages dropped
 	seq   uint64
 	sizes func(seq uint64) int
-	// delivered[seq][peer] is when a chunk was complete.
-	delivered map[uint64]map[int]time.Duration
-	published map[uint64]time.Duration
+	epoch uint64
+	// delivered[id][peer] is when a chunk was complete.
+	delivered map[ID]map[int]time.Duration
+	published map[ID]time.Duration
 	onSend    func(from, to int, a *Action)
 	trace     uint64 // a hash of everything sent
 }
@@ -66,8 +67,8 @@ func (q *labQueue) Pop() any {
 
 func newLab(t *testing.T, seed uint64, peers int, budget float64) *lab {
 	l := &lab{
-		t: t, rng: rand.New(rand.NewPCG(seed, 1)), delivered: map[uint64]map[int]time.Duration{},
-		published: map[uint64]time.Duration{}, sizes: func(uint64) int { return 90_000 },
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), delivered: map[ID]map[int]time.Duration{},
+		published: map[ID]time.Duration{}, sizes: func(uint64) int { return 90_000 },
 	}
 	for i := range peers {
 		l.add(Config{ID: uint64(i) + 1, Origin: i == 0, Seed: seed, Budget: budget})
@@ -162,18 +163,20 @@ func (l *lab) kill(p *labPeer) {
 func (l *lab) publish(n int) {
 	for i := range n {
 		l.after(time.Duration(i)*250*time.Millisecond, func() {
-			l.published[l.seq], l.delivered[l.seq] = l.now, map[int]time.Duration{}
+			id := ID{l.epoch, l.seq}
+			l.published[id], l.delivered[id] = l.now, map[int]time.Duration{}
 			l.seq++
-			l.perform(l.peers[0], l.peers[0].m.Publish(l.now, l.chunk(l.seq-1)))
+			l.perform(l.peers[0], l.peers[0].m.Publish(l.now, l.chunk(id)))
 		})
 	}
 }
 
-func (l *lab) chunk(seq uint64) Chunk {
+func (l *lab) chunk(id ID) Chunk {
+	seq := id.Seq
 	size := l.sizes(seq)
 	f := FragmentSize(size, MaxStripes)
 	return Chunk{
-		ID: ID{Seq: seq}, Fragments: (size + f - 1) / f, FragmentSize: f, Size: size, EnvelopeSize: 800,
+		ID: id, Fragments: (size + f - 1) / f, FragmentSize: f, Size: size, EnvelopeSize: 800,
 		Time: time.Duration(seq) * 250 * time.Millisecond, Duration: 250 * time.Millisecond, Independent: seq%8 == 0,
 	}
 }
@@ -183,10 +186,10 @@ func (l *lab) perform(p *labPeer, acts []Action) {
 		a := acts[i]
 		switch a.Kind {
 		case Deliver:
-			if _, twice := l.delivered[a.ID.Seq][p.id]; twice {
+			if _, twice := l.delivered[a.ID][p.id]; twice {
 				l.t.Errorf("chunk %d was delivered twice at %d", a.ID.Seq, p.id)
 			}
-			l.delivered[a.ID.Seq][p.id] = l.now
+			l.delivered[a.ID][p.id] = l.now
 		case Report:
 			if slot := a.Peer; a.What == BadFragment || a.What == BadControl {
 				l.after(0, func() { l.cut(p, slot) })
@@ -222,7 +225,7 @@ func (l *lab) send(p *labPeer, a Action) {
 		case a.Kind == SendControl:
 			l.perform(q, q.m.Control(l.now, slot, data))
 		case a.Index == EnvelopeIndex:
-			l.perform(q, q.m.Envelope(l.now, slot, h, l.chunk(a.ID.Seq)))
+			l.perform(q, q.m.Envelope(l.now, slot, h, l.chunk(a.ID)))
 		case p.bad:
 			l.perform(q, q.m.Fragment(l.now, slot, h, []byte{1}))
 		default:
@@ -257,12 +260,12 @@ func (l *lab) connect(a int) {
 
 // missing returns how many living honest peers miss a chunk or had it later than within.
 func (l *lab) missing(seq uint64, within time.Duration) int {
-	n := 0
+	n, id := 0, ID{l.epoch, seq}
 	for _, p := range l.peers[1:] {
 		if p.gone || p.bad || p.mute {
 			continue
 		}
-		if at, ok := l.delivered[seq][p.id]; !ok || at-l.published[seq] > within {
+		if at, ok := l.delivered[id][p.id]; !ok || at-l.published[id] > within {
 			n++
 		}
 	}

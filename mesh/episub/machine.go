@@ -35,6 +35,7 @@ type Machine struct {
 
 	epoch   uint64
 	newest  uint64 // newest chunk whose envelope is here
+	last    uint64 // newest chunk that must have been published by now, by the clock
 	started bool   // newest is set
 	floor   uint64 // chunks before it are not wanted
 	low     uint64 // chunks before it are delivered or given up

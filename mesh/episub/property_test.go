@@ -78,7 +78,7 @@ func TestBudget(t *testing.T) {
 		u.since = now
 		size := float64(len(a.Data))
 		if a.Kind == SendFragment {
-			c := l.chunk(a.ID.Seq)
+			c := l.chunk(a.ID)
 			size = float64(c.bytes(int(a.Index)))
 		}
 		u.bytes += size + 72
@@ -196,6 +196,50 @@ func TestLiars(t *testing.T) {
 	for seq := uint64(60); seq < 100; seq++ {
 		if n := l.missing(seq, 1500*time.Millisecond); n > 0 {
 			t.Errorf("chunk %d came late or never at %d honest peers", seq, n)
+		}
+	}
+}
+
+// TestNewEpoch has the origin come back without its state, and wants the viewers to follow it.
+func TestNewEpoch(t *testing.T) {
+	l := newLab(t, 8, 20, 2.5e6)
+	l.wire(5)
+	l.publish(40)
+	l.run(11 * time.Second)
+	o := l.peers[0]
+	var to []int
+	for slot := range o.m.n {
+		if k := o.links[Peer(slot)]; k != nil {
+			to = append(to, k.to)
+			l.cut(o, Peer(slot))
+		}
+	}
+	l.run(3 * time.Second)
+	o.m = New(Config{ID: 1, Origin: true, Seed: 9, Budget: 2.5e6}, labHost{})
+	for _, k := range to {
+		l.link(0, k, 20*time.Millisecond)
+	}
+	l.epoch, l.seq = 7, 0
+	l.publish(60)
+	l.run(16 * time.Second)
+	for seq := uint64(30); seq < 60; seq++ {
+		if n := l.missing(seq, time.Second); n > 0 {
+			t.Errorf("chunk %d of the new epoch came late or never at %d peers", seq, n)
+		}
+	}
+}
+
+// TestGap has the origin pause for longer than the window, and go on.
+func TestGap(t *testing.T) {
+	l := newLab(t, 9, 20, 2.5e6)
+	l.wire(5)
+	l.publish(20)
+	l.run(40 * time.Second)
+	l.publish(20)
+	l.run(7 * time.Second)
+	for seq := uint64(28); seq < 40; seq++ {
+		if n := l.missing(seq, time.Second); n > 0 {
+			t.Errorf("chunk %d came late or never at %d peers", seq, n)
 		}
 	}
 }

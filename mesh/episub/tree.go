@@ -141,7 +141,7 @@ func (m *Machine) best(now int64, s int, desperate bool) (Peer, int64) {
 			continue
 		}
 		age := int64(n.age[s]) * 1e3
-		if !l.fed && l.kids > 0 && age >= l.bound && n.newest <= l.fedSeq+1 {
+		if !l.fed && l.kids > 0 && age >= l.bound && n.epoch == m.epoch && n.newest <= l.fedSeq+1 {
 			continue
 		}
 		cost := m.price(p, s, n.feeds)
