@@ -25,7 +25,7 @@ type neighbour struct {
 	avoid   int64  // nothing is asked of it before
 	strikes uint8
 	banned  bool
-	refused [lanes]int32 // milliseconds of local time before which the lane is not asked again
+	refused [lanes]int64 // the lane is not asked before
 	asked   uint8        // requests outstanding at it
 
 	toldAt  int64 // when we last sent it our State

@@ -9,14 +9,12 @@ type lane struct {
 	was      Peer   // the parent before, which may still have fragments under way
 	wasUntil int64  // and until when
 	fed      bool   // parent's fragments come
-	granted  bool   // next said yes
 	asked    int64  // when next was
 	deadline int64  // when next has failed
 	limit    uint16 // what we told next
 	retry    int64  // not before: next ask
 	settle   int64  // not before: next change for a better parent
 	moves    uint8  // recent changes: the dwell time doubles with each
-	better   Peer   // better at the last look
 	streak   uint8  // looks in a row that found it better
 	fails    uint8  // asks in a row that failed
 	late     uint8  // chunks in a row that were late
@@ -51,7 +49,7 @@ func (m *Machine) adopt(now int64, s int, p Peer) {
 	}
 	l.settle = now + int64(m.cfg.Dwell)<<l.moves + m.rng.Int64N(int64(m.cfg.Dwell))
 	l.parent = p
-	l.streak, l.better = 0, nobody
+	l.streak = 0
 	l.age.reset()
 	m.n[p].feeds |= 1 << s
 }
@@ -136,7 +134,7 @@ func (m *Machine) best(now int64, s int, desperate bool) (Peer, int64) {
 	for live := m.live; live != 0; live &= live - 1 {
 		p := Peer(bits.TrailingZeros64(live))
 		n := &m.n[p]
-		if !n.shows(s) || n.kidOf&(1<<s) != 0 || n.banned || now < n.avoid && !desperate || int32(now/1e6) < n.refused[s] ||
+		if !n.shows(s) || n.kidOf&(1<<s) != 0 || n.banned || now < n.avoid && !desperate || now < n.refused[s] ||
 			p == l.parent && l.fed || now-n.heard > stateLife {
 			continue
 		}
@@ -209,7 +207,7 @@ const (
 // ask asks p for lane s.
 func (m *Machine) ask(now int64, s int, p Peer, limit uint16) {
 	l, n := &m.lane[s], &m.n[p]
-	l.next, l.asked, l.granted, l.limit = p, now, false, limit
+	l.next, l.asked, l.limit = p, now, limit
 	l.deadline = now + n.rtt + 300e6
 	n.feeds |= 1 << s
 	n.want |= 1 << s
@@ -228,7 +226,6 @@ func (m *Machine) granted(now int64, p Peer, set uint32) {
 		switch {
 		case set&(1<<s) == 0:
 		case l.next == p:
-			l.granted = true
 			l.deadline = now + 3*m.dur + 400e6
 		case l.parent != p:
 			m.n[p].leave |= 1 << s // too late, we went elsewhere
@@ -256,11 +253,11 @@ func (m *Machine) refusedBy(now int64, p Peer, r *Refuse) {
 			continue
 		}
 		l := &m.lane[s]
-		n.refused[s] = int32((now + int64(r.Retry)*1e6) / 1e6)
+		n.refused[s] = now + int64(r.Retry)*1e6
 		if l.next == p {
 			m.giveUp(now, s)
 			if hint != nobody && !l.fed && m.n[hint].kidOf&(1<<s) == 0 && m.n[hint].shows(s) && now >= m.n[hint].avoid &&
-				int32(now/1e6) >= m.n[hint].refused[s] && l.kids == 0 {
+				now >= m.n[hint].refused[s] && l.kids == 0 {
 				m.ask(now, s, hint, 0xffff)
 			}
 		}

@@ -103,9 +103,7 @@ func (m *Machine) describe(c *chunk, d Chunk) {
 		m.newest, m.started = d.ID.Seq, true
 		m.dur = int64(d.Duration)
 	}
-	k := 1.0 / 32
-	m.chunkSz += (float64(d.Size) - m.chunkSz) * k
-	m.rate += (float64(d.Size)*1e9/float64(d.Duration) - m.rate) * k
+	m.chunkSz += (float64(d.Size) - m.chunkSz) / 32
 }
 
 // clock takes in that chunk c was published at the local time at, as one path has it. The first few paths set the
