@@ -7,7 +7,8 @@ import (
 
 // measure is what is written down during a run.
 type measure struct {
-	cuts    []bool
+	cuts    []bool    // partitions that are on
+	parted  int       // how many are
 	latency [][]int32 // by node and chunk, microseconds, 0: never
 	depth   [][]uint8
 	start   []int64 // when the first independent chunk was complete, by node
