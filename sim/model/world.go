@@ -143,6 +143,9 @@ func (w *world) handle(e *event) {
 		}
 	case evSnapshot:
 		w.snapshot([][]episub.Stats{w.before, w.after}[e.a])
+		if e.a == 1 {
+			w.draw()
+		}
 	case evCut, evHeal:
 		w.cut(int(e.a), e.kind == evCut)
 	}
