@@ -129,7 +129,7 @@ func readMatrix(path string) (*globe, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	rows, err := csv.NewReader(io.LimitReader(f, 64<<20)).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
