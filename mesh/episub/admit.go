@@ -34,8 +34,19 @@ func (m *Machine) admit(now int64, p Peer, w *Want) {
 		n.grant |= 1 << s
 		m.queue(p, HasGrant)
 		l.wait.mid += m.step(s)
+		if n.weight[s] > 0 {
+			l.relay.mid += m.step(s)
+		}
 		m.catchUp(now, s, p, w.From)
 	}
+}
+
+// priceFor returns the age at which p would be sent fragments of lane s as a further child.
+func (m *Machine) priceFor(p Peer, s int) int64 {
+	if m.n[p].weight[s] > 0 {
+		return m.relayCost(s)
+	}
+	return m.cost(s)
 }
 
 // step is how much later a further child of lane s is served than the last one.
@@ -53,7 +64,7 @@ func (m *Machine) refusal(now int64, p Peer, s int, limit uint16) int64 {
 		if !l.fed || l.parent == p {
 			return 300 + m.rng.Int64N(300)
 		}
-		if limit != 0xffff && toAge(m.cost(s)) > limit {
+		if c := m.priceFor(p, s); limit != 0xffff && toAge(c) > limit {
 			return 1500 + m.rng.Int64N(1500)
 		}
 	} else if limit != 0xffff && toAge(l.wait.mid+m.step(s)) > limit {
@@ -81,6 +92,10 @@ func (m *Machine) refusal(now int64, p Peer, s int, limit uint16) int64 {
 // somebody who spreads it.
 const originShare = 3
 
+// originDrain is how long the origin may take to send an average chunk to all its children, in nanoseconds, beyond four
+// copies: more copies would make trees shallower, but the last of them late.
+const originDrain = 75e6
+
 // rationed is refusal for a stripe at the origin: no neighbour gets more than its share while others have none, and
 // the stripes get the same number of children, but two at least. Without that floor, stripes that nobody got from the
 // origin live on repair.
@@ -89,8 +104,7 @@ func (m *Machine) rationed(p Peer, s int) int64 {
 	l, n := &m.lane[s], bits.OnesCount64(m.live)
 	share := max(originShare, (2*stripes+n-1)/n)
 	most := max(2, share*n/stripes)
-	chunk := m.slot(0) * int64(stripes)
-	most = min(most, max(4, int(OriginDrain/chunk)))
+	most = min(most, max(4, int(originDrain/(m.slot(0)*int64(stripes)))))
 	if fair := int(m.cfg.Budget * m.cfg.Use / (m.laneRate(0) * float64(stripes))); most > fair {
 		most = max(fair, 1)
 	}
@@ -115,7 +129,7 @@ func (m *Machine) kidsOf(x WantLane) int {
 }
 
 // value says how much a child of lane s passes on: what hangs below it, and what it could carry.
-func (n *neighbour) value(s int) int { return int(n.weight[s])*4 + int(min(n.room, 32))/4 }
+func (n *neighbour) value(s int) int { return int(n.weight[s])*4 + int(n.room)/16 }
 
 // preempt makes room for p in lane s by dropping the child that gives least, if it gives clearly less: of that lane
 // only, or of any stripe.
@@ -230,5 +244,3 @@ func (m *Machine) catchUp(now int64, s int, p Peer, from uint64) {
 		}
 	}
 }
-
-var OriginDrain int64 = 75e6

@@ -160,6 +160,7 @@ func (m *Machine) accept(now int64, c *chunk, p Peer, i int, pub int64, hops uin
 		}
 	}
 	l.wait.add(max(m.busy-now, 0))
+	l.relay.add(max(m.urgent-now, 0))
 	if have := c.have; have == fill(c.Fragments) {
 		c.done = true
 		if !c.given {
@@ -188,11 +189,11 @@ func (m *Machine) push(now int64, c *chunk, i int, k Peer, age int64, hops uint8
 		return
 	}
 	sent.set(i)
-	m.spend(now, c.bytes(i)+m.cfg.Overhead)
 	class := ClassData
 	if m.n[k].weight[m.laneOf(i)] > 0 {
 		class = ClassRelay
 	}
+	m.spend(now, c.bytes(i)+m.cfg.Overhead, class)
 	m.act(Action{Kind: SendFragment, Class: class, Peer: k, ID: c.ID, Index: int16(i), Hops: hops, Age: time.Duration(age)})
 }
 
@@ -213,7 +214,7 @@ func (m *Machine) forwardEnvelope(now int64, c *chunk, from Peer) {
 func (m *Machine) sendEnvelope(now int64, c *chunk, k Peer) {
 	if sent := m.sentEnvelope(c); *sent&(1<<k) == 0 {
 		*sent |= 1 << k
-		m.spend(now, c.EnvelopeSize+m.cfg.Overhead)
+		m.spend(now, c.EnvelopeSize+m.cfg.Overhead, ClassControl)
 		age := now - m.published(c)
 		m.act(Action{Kind: SendFragment, Class: ClassControl, Peer: k, ID: c.ID, Index: EnvelopeIndex, Hops: c.hops, Age: time.Duration(age)})
 	}

@@ -370,7 +370,7 @@ func (m *Machine) serve(now int64, p Peer, a *Asks) {
 			}
 			n.repairs++
 			sent.set(f)
-			m.spend(now, c.bytes(f)+m.cfg.Overhead)
+			m.spend(now, c.bytes(f)+m.cfg.Overhead, ClassRepair)
 			m.act(Action{
 				Kind: SendFragment, Class: ClassRepair, Peer: p, ID: c.ID, Index: int16(f), Hops: c.maxHops,
 				Age: time.Duration(now - m.published(c)),

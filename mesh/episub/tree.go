@@ -23,6 +23,7 @@ type lane struct {
 	bound    int64  // age when last fed: the feasibility distance
 	age      estimate
 	wait     estimate // from a fragment's arrival until the last child has it, on our uplink
+	relay    estimate // the same for the last child that passes the lane on
 	kidSet   uint64
 	kids     uint8
 	order    []Peer // children, the heaviest first
@@ -107,7 +108,8 @@ func (m *Machine) improve(now int64, s int) {
 		l.settle = now
 	}
 	p, cost := m.best(now, s)
-	have := l.age.mid + spread(m.n[l.parent].feeds&^(1<<s)) + int64(Gamma*float64(m.n[l.parent].drain))
+	old := &m.n[l.parent]
+	have := l.age.mid + m.spread(old, old.feeds&^(1<<s)) + old.drain
 	margin := int64(m.cfg.Margin) + have/16
 	if p == nobody || p == l.parent || cost+margin > have {
 		l.streak = 0
@@ -139,7 +141,11 @@ func (m *Machine) best(now int64, s int) (Peer, int64) {
 		if !l.fed && l.kids > 0 && age >= l.bound && n.newest <= l.fedSeq+1 {
 			continue
 		}
-		cost := int64(n.cost[s])*1e3 + n.owd() + spread(n.feeds) + int64(Gamma*float64(n.drain))
+		sent := n.cost[s]
+		if l.weight > 0 {
+			sent = n.relay[s]
+		}
+		cost := int64(sent)*1e3 + n.owd() + m.spread(n, n.feeds) + n.drain
 		if n.room == 0 {
 			if l.fed {
 				continue
@@ -156,12 +162,21 @@ func (m *Machine) best(now int64, s int) (Peer, int64) {
 // stateLife is how long a neighbour's State counts, in nanoseconds.
 const stateLife = 6e9
 
-// spread is what is added to the cost of a neighbour for each lane that it carries for us already: fragments that
-// share a connection are paced one behind the other, and trees that share a peer fall together.
-func spread(feeds uint32) int64 {
-	k := int64(bits.OnesCount32(feeds))
-	return k * (k + 1) * 5e6 / 2
+// spread is what is added to the cost of a neighbour for the lanes that it carries for us already: trees that share a
+// peer fall together, and fragments that share a connection beyond one burst are paced, the slower the longer its round
+// trip.
+func (m *Machine) spread(n *neighbour, feeds uint32) int64 {
+	k := int64(bits.OnesCount32(feeds &^ (1 << m.envelopeLane())))
+	over := max(float64(k+1)*m.laneBytes(0)*1.2-burst, 0)
+	return k*25e5 + int64(over*float64(n.rtt)/paced)
 }
+
+// What a connection of quic-go lets go at once, and what it paces in a round trip after that, in bytes: 10 packets, and
+// 1.25 times its initial window of 32.
+const (
+	burst = 12520
+	paced = 50080
+)
 
 // ask asks p for lane s.
 func (m *Machine) ask(now int64, s int, p Peer, limit uint16) {

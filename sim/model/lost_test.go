@@ -55,7 +55,6 @@ func TestLostPeers(t *testing.T) {
 				fed += "."
 			}
 		}
-		t.Log(n.machine.Debug(w.to-1e9))
 		t.Logf("node %d class %s up %.1fM join %.1f leave %.1f lost %d neighbours %d opened %d fed %s start %.1f stats %+v", id, plan.Nodes[id].Class.Name, plan.Nodes[id].Up/1e6, float64(n.join)/1e9, float64(n.leave)/1e9, lost, len(n.conns), n.opened, fed, float64(w.start[id])/1e9, n.machine.Stats())
 	}
 }

@@ -125,7 +125,7 @@ func (w *world) tend(now int64, id int32) {
 	if id == 0 {
 		missing = want - len(n.conns)
 	}
-	random = missing / 2
+	random = missing * mesh.Random / (mesh.Near + mesh.Random)
 	near = missing - random
 	for range random * 4 {
 		if random == 0 {
