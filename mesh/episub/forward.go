@@ -60,6 +60,9 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 	c := m.open(d.ID.Seq)
 	if c == nil || c.known {
 		m.stats.Duplicates++
+		if c != nil {
+			m.arrived(c, p, EnvelopeIndex) // it was asked for, and another was faster
+		}
 		return m.out
 	}
 	age := h.Age + m.n[p].owd()
@@ -73,6 +76,7 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 	}
 	c.hops = h.Hops + 1
 	m.forwardEnvelope(t, c, p)
+	m.idle(t, c)
 	m.release(t, c)
 	return m.end(t)
 }
