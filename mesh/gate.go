@@ -16,6 +16,8 @@ import (
 const (
 	offenceMalformed = 50  // a request or an answer that does not parse
 	offenceForged    = 200 // a chunk or a record that does not verify
+	offenceFlood     = 100 // more messages than an honest peer has to send
+	offenceMute      = 4   // promised and did not deliver
 	offenceHalfLife  = time.Minute
 
 	banFor  = 10 * time.Minute

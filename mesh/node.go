@@ -31,6 +31,8 @@ type Node struct {
 	admit   *admission
 	metrics *roomMetrics
 	counts  sync.Map // topic -> *topicCount
+	drivers sync.Map // topic -> *driver
+	budget  *budget
 	vouched sync.Map // connected peer.ID -> its signed peer record, []byte
 	now     func() time.Time
 
@@ -63,6 +65,7 @@ func New(cfg Config) (*Node, error) {
 		feeds: map[envelope.Channel]*Feed{}, kept: map[peer.ID]*keeper{},
 	}
 	n.admit = newAdmission(n.preset.logStreams, n.preset.requestRate, n.preset.requestBurst)
+	n.budget = newBudget(float64(cfg.Upload)/8, n.preset.upload)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if n.host = cfg.Host; n.host == nil {
 		if n.host, err = newHost(cfg, n.preset, listen, announce, n.gate, n.traffic); err != nil {

@@ -176,11 +176,16 @@ func (n *Node) tend() {
 	defer n.wg.Done()
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
+	budget := time.NewTicker(budgetEvery)
+	defer budget.Stop()
 	last := n.now()
 	for {
 		select {
 		case <-n.ctx.Done():
 			return
+		case <-budget.C:
+			n.measure(n.now())
+			continue
 		case <-tick.C:
 		}
 		now := n.now()
@@ -222,3 +227,6 @@ func (n *Node) quicStats(p peer.ID) (quic.ConnectionStats, bool) {
 	}
 	return quic.ConnectionStats{}, false
 }
+
+// suggest takes note of a peer that a full neighbour named: it is worth a connection.
+func (n *Node) suggest(uint64) {}

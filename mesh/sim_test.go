@@ -35,19 +35,21 @@ func inVirtualTime(t *testing.T, latency time.Duration, f func(t *testing.T, w *
 	synctest.Test(t, func(t *testing.T) {
 		w := &internet{t: t, net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(latency)}}
 		w.net.Start()
-		defer func() {
-			for _, n := range w.nodes {
-				if err := n.Close(); err != nil {
-					t.Error(err)
-				}
-			}
-			for _, m := range w.muxes { // libp2p does not close what it was given
-				m.Close()
-			}
-			w.net.Close()
-		}()
+		defer w.close()
 		f(t, w)
 	})
+}
+
+func (w *internet) close() {
+	for _, n := range w.nodes {
+		if err := n.Close(); err != nil {
+			w.t.Error(err)
+		}
+	}
+	for _, m := range w.muxes { // libp2p does not close what it was given
+		m.Close()
+	}
+	w.net.Close()
 }
 
 // sourceIP tells quicreuse the simulated host's address.

@@ -63,6 +63,40 @@ type TrackStatus struct {
 	Mesh       int    // of these, in the mesh
 	WindowSize int    // chunks in memory
 	WindowMem  int    // bytes in memory
+
+	// Stripes are the trees by which chunks come and go; none where the node spreads whole messages only. Lane is the
+	// tree of the envelopes.
+	Stripes   []StripeStatus
+	Envelopes StripeStatus
+	Spread    Spread
+	Upload    Upload
+}
+
+// StripeStatus describes this node's place in one tree.
+type StripeStatus struct {
+	Parent   peer.ID       // who pushes it to us, or did last; empty: nobody yet
+	Fed      bool          // it comes
+	Age      time.Duration // from publish to here, usually; on the origin zero
+	Children int           // neighbours that we push it to
+}
+
+// Spread counts fragments since the node joined the track.
+type Spread struct {
+	Fragments  uint64 // that came, each once, verified
+	Duplicates uint64 // that were here already
+	Repaired   uint64 // that came on request
+	Requested  uint64
+	Shed       uint64 // not sent for want of upload
+	Lost       uint64 // times that a tree's feed was lost
+	Changes    uint64 // parents left for better ones
+	Control    uint64 // bytes of control frames sent
+}
+
+// Upload is the node's upload, in bits a second.
+type Upload struct {
+	Budget float64 // what may be used, all tracks together
+	Used   float64 // over the last seconds, everything on QUIC counted
+	Sent   [4]int  // bytes of this track by class: control, fragments to pass on, other fragments, repairs
 }
 
 // Status returns the node's state at this moment.
@@ -128,6 +162,9 @@ func (t *Track) Status() TrackStatus {
 		Duplicates: t.count.duplicates.Load(), DuplicateBytes: t.count.duplicateBytes.Load(),
 		Rejected: t.count.rejected.Load(), Dropped: t.count.dropped.Load() + t.count.throttled.Load(),
 		Peers: len(t.topic.ListPeers()), Mesh: len(t.count.meshPeers()),
+	}
+	if t.driver != nil {
+		t.driver.status(&s)
 	}
 	s.WindowSize, s.WindowMem = t.window.Size()
 	if id, ok := t.window.Newest(); ok {
