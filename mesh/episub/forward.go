@@ -71,9 +71,7 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 		m.clock(c, t-age)
 		m.feed(t, m.envelopeLane(), p, d.ID.Seq, t-m.published(c))
 	}
-	if !m.joined {
-		m.joined, m.floor, m.low, m.backTo = true, d.ID.Seq, d.ID.Seq, 0
-	}
+	m.start(d.ID.Seq)
 	c.hops = h.Hops + 1
 	m.forwardEnvelope(t, c, p)
 	m.idle(t, c)

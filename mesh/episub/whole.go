@@ -23,9 +23,7 @@ func (m *Machine) Whole(now time.Duration, d Chunk) []Action {
 			m.clock(c, t)
 		}
 	}
-	if !m.joined {
-		m.joined, m.floor, m.low, m.backTo = true, d.ID.Seq, d.ID.Seq, 0
-	}
+	m.start(d.ID.Seq)
 	for k := len(m.requests) - 1; k >= 0; k-- {
 		if k < len(m.requests) && m.requests[k].seq == c.ID.Seq {
 			m.strike(k, true, m.requests[k].set)
