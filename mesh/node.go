@@ -120,7 +120,17 @@ const (
 	lingerAfter = 5 * time.Second
 	lingerMax   = 2 * time.Second
 	lingerWire  = 300 * time.Millisecond
+	lingerQuiet = 25 // looks, 20 ms apart: a neighbour may ask for what it lacks
 )
+
+// sending reports whether a track has something that waits for the uplink.
+func (n *Node) sending() (busy bool) {
+	n.drivers.Range(func(_, v any) bool {
+		busy = v.(*driver).uplink.waiting()
+		return !busy
+	})
+	return busy
+}
 
 func (n *Node) linger() {
 	if last := n.lastPublish.Load(); last == 0 || n.now().Sub(time.Unix(0, last)) > lingerAfter {
@@ -133,7 +143,10 @@ func (n *Node) linger() {
 	defer end.Stop()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for n.queued.Load() > 0 {
+	for quiet := 0; quiet < lingerQuiet; {
+		if quiet++; n.queued.Load() > 0 || n.sending() {
+			quiet = 0
+		}
 		select {
 		case <-look.C:
 			continue

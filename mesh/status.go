@@ -117,6 +117,11 @@ func (n *Node) Status() Status {
 		for _, p := range t.count.meshPeers() {
 			inMesh[p] = true
 		}
+		if t.driver != nil {
+			for p := range t.driver.carrying() {
+				inMesh[p] = true
+			}
+		}
 	}
 	slices.SortFunc(s.Tracks, func(a, b TrackStatus) int { return strings.Compare(a.ID.Topic(), b.ID.Topic()) })
 	for _, p := range n.host.Network().Peers() {

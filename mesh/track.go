@@ -108,13 +108,20 @@ func (n *Node) Join(id TrackID, cfg JoinConfig) (*Track, error) {
 		cfg.Backlog = defaultBacklog
 	}
 	name := id.Topic()
+	grace := gapGrace
+	if !n.cfg.Whole {
+		grace = stripesGrace
+	}
 	t := &Track{
 		node: n, id: id, cfg: cfg, window: newWindow(cfg.Window, cfg.WindowBytes),
 		log:      n.log.With("track", id.Broadcast+"/"+id.Track),
 		count:    &topicCount{mesh: map[peer.ID]bool{}},
 		arrivals: make(chan struct{}, 1), poke: make(chan struct{}, 1),
-		gaps:    newGaps(rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))),
+		gaps:    newGaps(rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), grace),
 		pushing: cfg.Publish,
+	}
+	if !n.cfg.Whole { // the first chunks of a broadcast come in any order
+		t.gaps.fresh = 8
 	}
 	if t.serves = cfg.Log; t.serves == nil {
 		t.serves = t.window
