@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	"github.com/marcopolo/simnet"
 	"github.com/quic-go/quic-go"
@@ -26,6 +29,8 @@ type internet struct {
 	next  int
 	nodes []*Node
 	muxes []*quicreuse.ConnManager
+	hosts []host.Host // that are not nodes
+	stops []func()
 
 	behindOneAddress bool // further nodes share an IP address, each on a port of its own
 }
@@ -46,6 +51,12 @@ func (w *internet) close() {
 			w.t.Error(err)
 		}
 	}
+	for _, stop := range w.stops {
+		stop()
+	}
+	for _, h := range w.hosts {
+		h.Close()
+	}
 	for _, m := range w.muxes { // libp2p does not close what it was given
 		m.Close()
 	}
@@ -62,6 +73,25 @@ func (s *sourceIP) PreferredSourceIPForDestination(*net.UDPAddr) (net.IP, error)
 // node adds a node with uplink and downlink in Mbit/s.
 func (w *internet) node(cfg Config, up, down int) *Node {
 	w.t.Helper()
+	addr, opts := w.place(up, down)
+	cfg.Listen = []string{addr}
+	cfg.Options = append(cfg.Options, opts...)
+	n, err := New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.nodes = append(w.nodes, n)
+	return n
+}
+
+// link returns the options of a host with uplink and downlink in Mbit/s.
+func (w *internet) link(up, down int) []libp2p.Option {
+	addr, opts := w.place(up, down)
+	return append(opts, libp2p.Transport(libp2pquic.NewTransport), libp2p.ListenAddrStrings(addr))
+}
+
+// place returns an address with a link, and the options that make a host use it.
+func (w *internet) place(up, down int) (string, []libp2p.Option) {
 	w.next++
 	ip, port := simnet.IntToPublicIPv4(w.next), 8000
 	if w.behindOneAddress {
@@ -72,8 +102,7 @@ func (w *internet) node(cfg Config, up, down int) *Node {
 		Downlink: simnet.LinkSettings{BitsPerSecond: down * simnet.Mibps},
 	}
 	src := &sourceIP{}
-	cfg.Listen = []string{fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", ip, port)}
-	cfg.Options = append(cfg.Options,
+	return fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", ip, port), []libp2p.Option{
 		libp2p.DisableIdentifyAddressDiscovery(), // it stalls virtual time
 		libp2p.QUICReuse(func(reset quic.StatelessResetKey, token quic.TokenGeneratorKey, opts ...quicreuse.Option) (*quicreuse.ConnManager, error) {
 			m, err := quicreuse.NewConnManager(reset, token, opts...)
@@ -87,13 +116,17 @@ func (w *internet) node(cfg Config, up, down int) *Node {
 				src.ip.Store(&a.IP)
 				return w.net.NewEndpoint(a, link), nil
 			}),
-		))
-	n, err := New(cfg)
-	if err != nil {
-		w.t.Fatal(err)
+		),
 	}
-	w.nodes = append(w.nodes, n)
-	return n
+}
+
+func mustResources(t *testing.T) network.ResourceManager {
+	t.Helper()
+	m, err := newResources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // connect makes a dial b.
