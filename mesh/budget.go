@@ -22,6 +22,8 @@ const (
 	budgetUsed = 0.6 // only what is used can be found too small
 	budgetHold = 1500 * time.Millisecond
 	budgetBusy = 8 << 10 // bytes in a period that make a connection's delay count
+
+	packetHeaders = 1.04 // bytes that QUIC sends for one of a stream
 )
 
 // budget is how much the node may upload: what is configured or what the uplink was seen to carry, whichever is less.
@@ -32,6 +34,8 @@ type budget struct {
 	measured float64
 	used     float64 // sent in the last periods, smoothed
 	tracks   int     // that share it
+	other    float64 // sent besides the tracks' fragments: whole messages, the log, what libp2p says
+	wasOurs  int     // bytes of fragments and control at the last sample
 	hold     time.Time
 	last     time.Time
 	was      map[peer.ID]connSample
@@ -65,11 +69,12 @@ func (b *budget) totalLocked() float64 {
 	return b.measured
 }
 
-// share returns what one track may use.
+// share returns what one track may use for fragments: what else is sent is taken off first, but for a quarter.
 func (b *budget) share() float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.totalLocked() / float64(max(b.tracks, 1))
+	total := b.totalLocked()
+	return max(total-b.other, total/4) / float64(max(b.tracks, 1))
 }
 
 // join notes that a track shares the budget from now on, or with -1 that one is gone.
@@ -86,8 +91,9 @@ func (b *budget) rates() (total, used float64) {
 	return b.totalLocked(), b.used
 }
 
-// sample moves the measurement on; call it every budgetEvery with all connections.
-func (b *budget) sample(now time.Time, conns map[peer.ID]connSample) {
+// sample moves the measurement on; call it every budgetEvery with all connections, and with the bytes of fragments and
+// control that tracks released so far.
+func (b *budget) sample(now time.Time, conns map[peer.ID]connSample, ours int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var sent uint64
@@ -102,12 +108,14 @@ func (b *budget) sample(now time.Time, conns map[peer.ID]connSample) {
 	}
 	dt := now.Sub(b.last).Seconds()
 	first := b.last.IsZero()
-	b.was, b.last = conns, now
+	was := b.wasOurs
+	b.was, b.last, b.wasOurs = conns, now, ours
 	if first || dt <= 0 {
 		return
 	}
 	rate := float64(sent) / dt
 	b.used += 0.3 * (rate - b.used)
+	b.other += 0.3 * (max(rate-float64(max(ours-was, 0))*packetHeaders/dt, 0) - b.other)
 	if len(waits) < 2 {
 		return // one neighbour's delay may be its own
 	}
@@ -131,5 +139,13 @@ func (n *Node) measure(now time.Time) {
 			conns[p] = connSample{sent: q.BytesSent, wait: q.SmoothedRTT - q.MinRTT}
 		}
 	}
-	n.budget.sample(now, conns)
+	ours := 0
+	n.drivers.Range(func(_, v any) bool {
+		sent, _ := v.(*driver).uplink.released()
+		for _, bytes := range sent {
+			ours += bytes
+		}
+		return true
+	})
+	n.budget.sample(now, conns, ours)
 }

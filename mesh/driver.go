@@ -56,6 +56,7 @@ type driver struct {
 	whole   []envelope.Chunk // to publish for stock peers, when the lock is released
 	copies  float64          // fragments sent, in chunks
 	given   uint64           // bytes of them
+	taken   uint64           // bytes of fragments that came, each once
 }
 
 var _ episub.Host = (*driver)(nil)
@@ -207,6 +208,7 @@ func (d *driver) Keep(id episub.ID, index int, data []byte) bool {
 		d.t.log.Debug("fragment refused", "err", err)
 		return false
 	}
+	d.taken += uint64(len(data))
 	return true
 }
 

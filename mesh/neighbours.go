@@ -94,6 +94,7 @@ func (d *driver) survey() {
 	for p, slot := range d.slots {
 		if rtt, ok := n.roundTrip(p); ok {
 			d.machine.RTT(slot, rtt)
+			n.gate.measured(p, rtt)
 		}
 	}
 	if len(d.others) == 0 || n.now().Unix()%slotRotation != 0 {
@@ -163,7 +164,7 @@ func (d *driver) judged(r report) {
 		return
 	case episub.BadFragment, episub.BadEnvelope:
 		// Whoever forwards has checked: this one made it up, or did not look.
-		n.gate.offend(r.from, 2*offenceForged)
+		n.gate.offend(r.from, 3*offenceForged)
 	case episub.BadControl:
 		n.gate.offend(r.from, offenceForged)
 	case episub.Flood:
@@ -209,6 +210,10 @@ func (d *driver) status(s *TrackStatus) {
 			l.Parent = d.peers[slot]
 		}
 		lanes[i] = l
+	}
+	if m.Fragments > 0 {
+		s.Duplicates += m.Duplicates / episub.MaxStripes
+		s.DuplicateBytes += m.Duplicates * (d.taken / m.Fragments)
 	}
 	s.Relayed += uint64(d.copies)
 	s.RelayedBytes += d.given

@@ -33,6 +33,7 @@ type Node struct {
 	counts  sync.Map // topic -> *topicCount
 	drivers sync.Map // topic -> *driver
 	budget  *budget
+	heard   heardOf
 	vouched sync.Map // connected peer.ID -> its signed peer record, []byte
 	now     func() time.Time
 
@@ -94,6 +95,7 @@ func (n *Node) start() (err error) {
 		if n.host.Network().Connectedness(c.RemotePeer()) != network.Connected {
 			n.traffic.forget(c.RemotePeer())
 			n.vouched.Delete(c.RemotePeer())
+			n.gate.forget(c.RemotePeer())
 		}
 	}})
 	if n.cfg.MDNS {

@@ -227,6 +227,3 @@ func (n *Node) quicStats(p peer.ID) (quic.ConnectionStats, bool) {
 	}
 	return quic.ConnectionStats{}, false
 }
-
-// suggest takes note of a peer that a full neighbour named: it is worth a connection.
-func (n *Node) suggest(uint64) {}
