@@ -16,6 +16,7 @@ import (
 const (
 	offenceMalformed = 50  // a request or an answer that does not parse
 	offenceForged    = 200 // a chunk or a record that does not verify
+	offenceProven    = 600 // the same where no honest peer could have done it: the connection ends
 	offenceFlood     = 100 // more messages than an honest peer has to send
 	offenceMute      = 4   // promised and did not deliver
 	offenceHalfLife  = time.Minute

@@ -162,11 +162,9 @@ func (d *driver) judged(r report) {
 	case episub.Useful:
 		_ = n.pubsub.PeerFeedback(d.topic, r.from, pubsub.PeerFeedbackUsefulMessage) // fails when the node is closed
 		return
-	case episub.BadFragment, episub.BadEnvelope:
+	case episub.BadFragment, episub.BadEnvelope, episub.BadControl:
 		// Whoever forwards has checked: this one made it up, or did not look.
-		n.gate.offend(r.from, 3*offenceForged)
-	case episub.BadControl:
-		n.gate.offend(r.from, offenceForged)
+		n.gate.offend(r.from, offenceProven)
 	case episub.Flood:
 		n.gate.offend(r.from, offenceFlood)
 	case episub.NoDelivery:

@@ -17,6 +17,7 @@ import (
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	"github.com/marcopolo/simnet"
+	"github.com/multiformats/go-multiaddr"
 	"github.com/quic-go/quic-go"
 
 	"murmuration/chunker/envelope"
@@ -31,6 +32,7 @@ type internet struct {
 	muxes []*quicreuse.ConnManager
 	hosts []host.Host // that are not nodes
 	stops []func()
+	wires map[string]net.PacketConn // by IP address
 
 	behindOneAddress bool // further nodes share an IP address, each on a port of its own
 }
@@ -114,10 +116,25 @@ func (w *internet) place(up, down int) (string, []libp2p.Option) {
 			quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) { return src, nil }),
 			quicreuse.OverrideListenUDP(func(_ string, a *net.UDPAddr) (net.PacketConn, error) {
 				src.ip.Store(&a.IP)
-				return w.net.NewEndpoint(a, link), nil
+				wire := w.net.NewEndpoint(a, link)
+				if w.wires == nil {
+					w.wires = map[string]net.PacketConn{}
+				}
+				w.wires[a.IP.String()] = wire
+				return wire, nil
 			}),
 		),
 	}
+}
+
+// cut takes a node off the network without a word to anyone.
+func (w *internet) cut(n *Node) {
+	w.t.Helper()
+	ip, err := n.Info().Addrs[0].ValueForProtocol(multiaddr.P_IP4)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.wires[ip].Close()
 }
 
 func mustResources(t *testing.T) network.ResourceManager {

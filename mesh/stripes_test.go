@@ -135,6 +135,9 @@ func (c *crowd) play(t *testing.T, warm, length time.Duration, during func()) (p
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	if c.s.seq == 0 { // preparations took time
+		c.s.start = time.Now()
+	}
 	begin := time.Now().Add(warm)
 	var wg sync.WaitGroup
 	for _, tr := range c.tracks {
