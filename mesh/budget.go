@@ -55,14 +55,8 @@ func newBudget(limit, first float64) *budget {
 	return b
 }
 
-// total returns the budget.
+// total returns the budget. Call with the lock held.
 func (b *budget) total() float64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.totalLocked()
-}
-
-func (b *budget) totalLocked() float64 {
 	if b.limit > 0 {
 		return min(b.limit, b.measured)
 	}
@@ -73,7 +67,7 @@ func (b *budget) totalLocked() float64 {
 func (b *budget) share() float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	total := b.totalLocked()
+	total := b.total()
 	return max(total-b.other, total/4) / float64(max(b.tracks, 1))
 }
 
@@ -88,7 +82,7 @@ func (b *budget) join(n int) {
 func (b *budget) rates() (total, used float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.totalLocked(), b.used
+	return b.total(), b.used
 }
 
 // sample moves the measurement on; call it every budgetEvery with all connections, and with the bytes of fragments and
@@ -123,7 +117,7 @@ func (b *budget) sample(now time.Time, conns map[peer.ID]connSample, ours int) {
 	wait := waits[len(waits)/4]
 	switch {
 	case now.Before(b.hold):
-	case wait > delayFull && rate > b.measured/4:
+	case wait > delayFull && rate > budgetLeast:
 		b.measured = max(min(b.measured, rate)*budgetDown, budgetLeast)
 		b.hold = now.Add(budgetHold)
 	case wait < delayFree && max(rate, b.used) > b.measured*budgetUsed:

@@ -178,7 +178,7 @@ func decodeGroup(b []byte) (episub.ID, error) {
 // envelope takes in a chunk's envelope.
 func (d *driver) envelope(from peer.ID, slot episub.Peer, p piece) {
 	now := d.now()
-	a, verdict := d.judge(from, p, now)
+	a, verdict := d.judge(from, p)
 	switch verdict {
 	case envelopeBad:
 		d.t.count.rejected.Add(1)

@@ -2,7 +2,6 @@ package mesh
 
 import (
 	"bytes"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -22,7 +21,7 @@ const (
 
 // judge verifies an envelope, once for each chunk, in the order of the validator of whole messages, and makes room for
 // its block. Call with the lock held.
-func (d *driver) judge(from peer.ID, p piece, now time.Duration) (*assembly, verdict) {
+func (d *driver) judge(from peer.ID, p piece) (*assembly, verdict) {
 	t, id := d.t, p.header.ID
 	if d.origin {
 		return nil, envelopeIgnored

@@ -151,7 +151,7 @@ func (u *uplink) pace(rate float64) {
 }
 
 // released returns the bytes released so far, by class.
-func (u *uplink) released() (sent [episub.Classes]int, expired uint64) {
+func (u *uplink) released() (sent [episub.Classes]int, expired uint64) { // nolint
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.sent, u.expired
