@@ -63,7 +63,7 @@ func (a *assembly) finish() (envelope.Chunk, error) {
 	return a.chunk, nil
 }
 
-// outline is what the state machine is told of a chunk. At is when it was published, by this node's clock.
+// outline is what the state machine is told of a chunk. At is when it was published, see timeline.
 func (a *assembly) outline(at time.Duration) episub.Chunk {
 	e := a.chunk.Envelope
 	return episub.Chunk{
@@ -99,32 +99,32 @@ func verifyEnvelope(id TrackID, want envelope.ID, raw, init []byte) (*envelope.E
 	return e, nil
 }
 
-// timeline places chunks on this node's clock: when each was published, as far as can be told. Capture times keep the
-// distances between chunks exactly; they are followed while the ages that neighbours report agree, and set anew where
-// they do not (the origin's clock was set, or a path is slow).
+// timeline places chunks in time for the machine, which compares their distances with what neighbours say of their ages.
+// Capture times keep the distances exactly, also where the source stalled for a moment. Where they jump against the
+// sequence, the origin's clock was set or the source was away: then chunks follow one another without a gap, and the
+// machine sees for itself which of the two it was.
 type timeline struct {
-	set      bool
-	captured time.Time
-	at       time.Duration
+	last *envelope.Envelope
+	at   time.Duration
 }
 
-// timelineSlack is how far the two may be apart. Paths differ by less, and a chunk may be fetched some time after.
-const timelineSlack = 1500 * time.Millisecond
+// timelineJump is how far capture times may be off the sequence.
+const timelineJump = 2 * time.Second
 
-// place returns when a chunk was published. Heard is that time by what the neighbour said that brought it.
-func (l *timeline) place(captured time.Time, heard time.Duration) time.Duration {
-	at := l.at + captured.Sub(l.captured)
-	if d := at - heard; !l.set || d > timelineSlack || d < -timelineSlack {
-		l.set, l.captured, l.at = true, captured, heard
-		return heard
+// place returns when a chunk was published, on a clock that starts anywhere.
+func (l *timeline) place(e *envelope.Envelope) time.Duration {
+	if l.last == nil || l.last.Epoch != e.Epoch {
+		l.last = e
+		return l.at
 	}
-	return at
-}
-
-// guess is place for a chunk that came by a way that tells nothing of its age.
-func (l *timeline) guess(captured time.Time, now time.Duration) time.Duration {
-	if !l.set {
-		return now
+	d := e.Captured.Sub(l.last.Captured)
+	steady := time.Duration(int64(e.Seq-l.last.Seq)) * e.DurationTime()
+	if off := d - steady; off > timelineJump || off < -timelineJump {
+		d = steady
 	}
-	return l.at + captured.Sub(l.captured)
+	if e.Seq <= l.last.Seq {
+		return l.at + d
+	}
+	l.last, l.at = e, l.at+d
+	return l.at
 }

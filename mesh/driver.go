@@ -187,10 +187,10 @@ func (d *driver) envelope(from peer.ID, slot episub.Peer, p piece) {
 	case envelopeEnd:
 		d.end(a.chunk, from, byStripes)
 	case envelopeGood:
-		heard := now - time.Duration(p.header.Age)
-		d.perform(d.machine.Envelope(now, slot, p.header, a.outline(d.line.place(a.chunk.Captured, heard))))
+		x := a.outline(d.line.place(a.chunk.Envelope))
+		d.perform(d.machine.Envelope(now, slot, p.header, x))
 		if a.chunk.Block != nil { // the log was faster
-			d.perform(d.machine.Whole(now, a.outline(d.line.guess(a.chunk.Captured, now))))
+			d.perform(d.machine.Whole(now, x))
 		}
 	}
 }
@@ -338,6 +338,5 @@ func (d *driver) tookWhole(c envelope.Chunk, late bool) {
 	} else if a.chunk.Block == nil {
 		*a = *wholeAssembly(c)
 	}
-	now := d.now()
-	d.perform(d.machine.Whole(now, a.outline(d.line.guess(c.Captured, now))))
+	d.perform(d.machine.Whole(d.now(), a.outline(d.line.place(c.Envelope))))
 }

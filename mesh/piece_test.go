@@ -92,27 +92,28 @@ func FuzzGroup(f *testing.F) {
 	})
 }
 
-func TestTimelineFollowsPausesAndClocks(t *testing.T) {
+func TestTimelineFollowsStallsAndJumps(t *testing.T) {
+	s := newStream(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC))
 	var l timeline
-	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	if at := l.place(now, 10*time.Second); at != 10*time.Second {
-		t.Errorf("the first at %v", at)
+	off := time.Duration(0)
+	place := func() time.Duration {
+		c := s.make(t, func(e *envelope.Envelope) { e.Captured = e.Captured.Add(off) })
+		return l.place(c.Envelope)
 	}
-	// A chunk repaired late, and one whose path is short: the capture times count.
-	if at := l.place(now.Add(250*time.Millisecond), 11*time.Second); at != 10250*time.Millisecond {
-		t.Errorf("the second at %v", at)
+	first := place()
+	if d := place() - first; d != chunkTime {
+		t.Errorf("the second %v after the first", d)
 	}
-	// The source was away for a minute, and says so.
-	if at := l.place(now.Add(time.Minute), 70*time.Second); at != 70*time.Second {
-		t.Errorf("after a pause at %v", at)
+	off = 400 * time.Millisecond // the source stalled
+	if d := place() - first; d != 2*chunkTime+off {
+		t.Errorf("after a stall at %v", d)
 	}
-	// The origin's clock was set back by an hour.
-	back := now.Add(time.Minute - time.Hour)
-	if at := l.place(back, 70500*time.Millisecond); at != 70500*time.Millisecond {
-		t.Errorf("after the clock was set at %v", at)
+	off = -time.Hour // the origin's clock was set
+	if d := place() - first; d != 3*chunkTime+400*time.Millisecond {
+		t.Errorf("after the clock was set at %v", d)
 	}
-	if at := l.guess(back.Add(time.Second), 0); at != 71500*time.Millisecond {
-		t.Errorf("guessed %v", at)
+	if d := place() - first; d != 4*chunkTime+400*time.Millisecond {
+		t.Errorf("and then at %v", d)
 	}
 }
 
