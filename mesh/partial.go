@@ -44,5 +44,5 @@ func (n *Node) newPartial(log *slog.Logger) *partial {
 // shortID is the number by which neighbours name a peer to each other.
 func shortID(p peer.ID) uint64 {
 	h := sha256.Sum256([]byte(p))
-	return binary.BigEndian.Uint64(h[:]) | 1 // zero means nobody
+	return binary.BigEndian.Uint64(h[:])
 }
