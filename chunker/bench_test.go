@@ -1,9 +1,10 @@
 package chunker
 
 import (
-	"murmuration/chunker/envelope"
 	"testing"
 	"time"
+
+	"murmuration/chunker/envelope"
 )
 
 // stream3M is a feed of 3 Mbit/s: 30 pictures a second and sound at 128 kbit/s, a key frame every two seconds.

@@ -2,9 +2,10 @@ package chunker
 
 import (
 	"bytes"
-	"murmuration/chunker/envelope"
 	"testing"
 	"time"
+
+	"murmuration/chunker/envelope"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 )

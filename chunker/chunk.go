@@ -2,8 +2,9 @@ package chunker
 
 import (
 	"fmt"
-	"murmuration/chunker/envelope"
 	"time"
+
+	"murmuration/chunker/envelope"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"

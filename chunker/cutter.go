@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"murmuration/chunker/envelope"
 	"reflect"
 	"time"
+
+	"murmuration/chunker/envelope"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 	"github.com/ipfs/go-cid"

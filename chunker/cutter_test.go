@@ -2,9 +2,10 @@ package chunker
 
 import (
 	"fmt"
-	"murmuration/chunker/envelope"
 	"testing"
 	"time"
+
+	"murmuration/chunker/envelope"
 )
 
 var rates = []float64{

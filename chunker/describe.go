@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"murmuration/chunker/envelope"
 	"strings"
+
+	"murmuration/chunker/envelope"
 
 	hlscodecs "github.com/bluenviron/gohlslib/v2/pkg/codecs"
 

@@ -1,10 +1,11 @@
 package chunker
 
 import (
-	"murmuration/chunker/envelope"
 	"strings"
 	"testing"
 	"time"
+
+	"murmuration/chunker/envelope"
 )
 
 // av is a format of H.264 and AAC; lively a feed of it.

@@ -5,10 +5,11 @@ import (
 	"crypto/ed25519"
 	"log/slog"
 	"math"
-	"murmuration/chunker/envelope"
 	"strings"
 	"testing"
 	"time"
+
+	"murmuration/chunker/envelope"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"

@@ -2,7 +2,6 @@ package chunker
 
 import (
 	"bytes"
-	"murmuration/chunker/envelope"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"murmuration/chunker/envelope"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"

@@ -3,6 +3,7 @@ package chunker
 import (
 	"errors"
 	"fmt"
+
 	"murmuration/chunker/envelope"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"

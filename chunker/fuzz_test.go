@@ -2,9 +2,10 @@ package chunker
 
 import (
 	"math/rand/v2"
-	"murmuration/chunker/envelope"
 	"testing"
 	"time"
+
+	"murmuration/chunker/envelope"
 )
 
 // checkSafe holds what must be true whatever comes in.

@@ -2,9 +2,10 @@ package chunker
 
 import (
 	"fmt"
-	"murmuration/chunker/envelope"
 	"reflect"
 	"time"
+
+	"murmuration/chunker/envelope"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 )

@@ -25,8 +25,10 @@ func TestGapIsAskedForAfterGraceInRuns(t *testing.T) {
 	g.arrived(at(1, 50), false, false, now) // one came late
 	todo, _ := g.next(now)
 	want := []fetch{
-		{From: at(1, 1), To: at(1, 32)}, {From: at(1, 33), To: at(1, 49)},
-		{From: at(1, 51), To: at(1, 82)}, {From: at(1, 83), To: at(1, 99)},
+		{From: at(1, 1), To: at(1, 32)},
+		{From: at(1, 33), To: at(1, 49)},
+		{From: at(1, 51), To: at(1, 82)},
+		{From: at(1, 83), To: at(1, 99)},
 	}
 	if len(todo) != len(want) {
 		t.Fatalf("requests %v", todo)

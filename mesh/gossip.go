@@ -68,7 +68,7 @@ func (n *Node) newGossip(ctx context.Context, p preset) (*pubsub.PubSub, error) 
 		pubsub.WithFloodPublish(false), // the origin's uplink is the scarcest: D copies, not one for each neighbour
 		pubsub.WithPeerExchange(!n.cfg.NoExchange),
 		pubsub.WithPeerScore(n.scoreParams(), scoreThresholds),
-		pubsub.WithPeerScoreInspect(pubsub.PeerScoreInspectFn(n.inspectScores), 2*time.Second),
+		pubsub.WithPeerScoreInspect(n.inspectScores, 2*time.Second),
 		pubsub.WithSubscriptionFilter(pubsub.WrapLimitSubscriptionFilter(topics, maxTopicsPerRPC)),
 		pubsub.WithRawTracer(&tracer{n: n}),
 		pubsub.WithLogger(library),

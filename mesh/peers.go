@@ -54,16 +54,17 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) error {
 			return ErrClosed
 		}
 		k := n.kept[info.ID]
-		if k == nil {
+		switch {
+		case k == nil:
 			k = &keeper{info: info, lost: make(chan struct{}, 1)}
 			n.kept[info.ID] = k
 			n.wg.Add(1)
 			go n.keep(k, results)
 			waiting++
-		} else if n.host.Network().Connectedness(info.ID) == network.Connected {
+		case n.host.Network().Connectedness(info.ID) == network.Connected:
 			results <- nil
 			waiting++
-		} else { // its keeper is in a pause
+		default: // its keeper is in a pause
 			waiting++
 			n.wg.Add(1)
 			go func() {

@@ -102,7 +102,8 @@ func (r Record) encode() ([]byte, error) {
 	for i, rec := range r.Recordings {
 		w.Recordings[i] = recordingWire{
 			rec.Broadcast, rec.Title, uint64(rec.Started.UnixMilli()), uint64(rec.Duration / time.Millisecond),
-			cbor.Tag{Number: tagLink, Content: append([]byte{0}, rec.Root.Bytes()...)}, uint64(rec.Size),
+			cbor.Tag{Number: tagLink, Content: append([]byte{0}, rec.Root.Bytes()...)},
+			uint64(rec.Size),
 		}
 	}
 	for k, v := range r.Extensions {

@@ -39,7 +39,7 @@ type Config struct {
 	// reachable by peers is what a participant is started for.
 	Listen []string
 
-	// Announce holds multiaddrs to give out in place of those found, for a node behind a port forwarding.
+	// Announce holds further multiaddrs to give out, such as a forwarded port.
 	Announce []string
 
 	// NoMDNS turns the search for peers on the LAN off.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -152,7 +151,7 @@ func (o *Origin) takeFeeds(ctx context.Context) error {
 func (o *Origin) takeInput(ctx context.Context, sink ingest.Sink) error {
 	switch o.cfg.Input {
 	case "test":
-		return ingest.TestPicture{}.Run(ctx, sink)
+		return ingest.TestPicture{KeyInterval: time.Second}.Run(ctx, sink)
 	case "-":
 		return ingest.ReadTS(ctx, o.cfg.Stdin, sink, ingest.ReadConfig{Log: o.log})
 	default:
@@ -300,33 +299,7 @@ func (o *Origin) RTMP() (server, key string) {
 func (o *Origin) Close() error {
 	var err error
 	if o.rtmp != nil {
-		err = o.rtmp.Close()
+		err = closed(o.rtmp.Close())
 	}
 	return errors.Join(err, o.participant.Close())
-}
-
-// streamKey reads the standing stream key, or makes one.
-func streamKey(dir string) (string, error) {
-	dir, err := keyDir(dir)
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "stream.key")
-	if b, err := os.ReadFile(path); err == nil {
-		key := strings.TrimSpace(string(b))
-		if key == "" || strings.ContainsAny(key, "/? \t\n") {
-			return "", fmt.Errorf("%w: %s does not hold a stream key: delete it to get a new one", ErrKey, path)
-		}
-		return key, nil
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("%w: %w", ErrKey, err)
-	}
-	key := randomHex(12)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrKey, err)
-	}
-	if err := os.WriteFile(path, []byte(key+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrKey, err)
-	}
-	return key, nil
 }

@@ -89,7 +89,15 @@ func (p *participant) Token() string { return p.cfg.Token }
 
 // Close lets go of everything. Players' waiting requests end.
 func (p *participant) Close() error {
-	return errors.Join(p.shim.Close(), p.mesh.Close())
+	return errors.Join(closed(p.shim.Close()), closed(p.mesh.Close()))
+}
+
+// closed takes being closed already for success: Run closes what it served when its context ends.
+func closed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // tune says which channel the page is about.

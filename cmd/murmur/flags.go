@@ -9,7 +9,7 @@ import (
 // peerFlags are shared by all that take part in a mesh.
 type peerFlags struct {
 	Dir       string        `type:"path" placeholder:"DIR" help:"Folder of the key files (default: murmur in the user's configuration folder)."`
-	Announce  []string      `placeholder:"MULTIADDR" help:"Addresses to give out instead of those found, behind a port forwarding: /ip4/203.0.113.7/udp/4101/quic-v1."`
+	Announce  []string      `placeholder:"MULTIADDR" help:"Further addresses to give out, such as a forwarded port: /ip4/203.0.113.7/udp/4101/quic-v1."`
 	MDNS      bool          `name:"mdns" default:"true" negatable:"" help:"Look for peers on the local network."`
 	HTTP      string        `name:"http" placeholder:"ADDR" default:"${http}" help:"Address of the web page and the players' URLs (${default})."`
 	AllowHost []string      `placeholder:"HOST" help:"Host names that the HTTP side answers to beyond this machine's own, when --http is opened to a network."`

@@ -10,19 +10,22 @@ import (
 	"time"
 )
 
-// BenchmarkViewer measures what a viewer's process takes at 3 Mbit/s, 1080p30: an origin, a seed and a viewer with one
+// BenchmarkViewer measures what a viewer's process takes at 3 Mbit/s, 1080p30: an origin, two seeds and a viewer with one
 // player reading its endless MP4. Resident memory in MB (aim: under 100) and CPU in percent of a core (aim: under 5),
 // over 30 s after 10 s of warm-up.
 func BenchmarkViewer(b *testing.B) {
-	s := newSwarm(b, 1, "--input", clip(b), "--loop")
+	s := newSwarm(b, 2, "--input", clip(b), "--loop")
 	s.origin.expect(b, 20*time.Second, `(?i)on air`)
 	start(b, "ffmpeg", "ffmpeg", "-nostdin", "-v", "error", "-i", s.page+"live.mp4", "-c", "copy", "-f", "null", "-")
 	pid := s.viewer.cmd.Process.Pid // ip netns exec replaces itself
 	<-time.After(10 * time.Second)
 	const span = 30 * time.Second
 	for b.Loop() {
-		before := cpuTime(b, pid)
+		chunks, before := s.received(b), cpuTime(b, pid)
 		<-time.After(span)
+		if n := s.received(b) - chunks; n < 100 {
+			b.Errorf("the viewer received only %d chunks in %v", n, span)
+		}
 		b.ReportMetric(100*float64(cpuTime(b, pid)-before)/float64(span), "%core")
 		b.ReportMetric(float64(resident(b, pid))/1e6, "MB")
 		b.ReportMetric(0, "ns/op")
@@ -30,6 +33,18 @@ func BenchmarkViewer(b *testing.B) {
 	if err := s.viewer.stop(syscall.SIGTERM); err != nil {
 		b.Errorf("the viewer did not end cleanly: %v", err)
 	}
+}
+
+// received counts the chunks that came to the viewer.
+func (s *swarm) received(b *testing.B) uint64 {
+	b.Helper()
+	n := uint64(0)
+	for _, broadcast := range s.status(b).Broadcasts {
+		for _, t := range broadcast.Tracks {
+			n += t.Chunks.Received
+		}
+	}
+	return n
 }
 
 // cpuTime returns the user and system time that a process took so far (proc(5), fields 14 and 15 of stat).
