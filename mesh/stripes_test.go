@@ -161,14 +161,17 @@ func (c *crowd) play(t *testing.T, warm, length time.Duration, during func()) (p
 }
 
 // TestStripesOverHomeUplinks: latency and waste of the trees, and of whole messages in the same place. MESH_VIEWERS makes
-// it another audience than 20, MESH_UPLOAD=measured leaves the uplinks to be found out.
+// it another audience than 20, MESH_UP another uplink than 20 Mbit/s, MESH_UPLOAD=measured leaves it to be found out.
 func TestStripesOverHomeUplinks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("two audiences for half a minute each")
 	}
-	viewers := 20
+	viewers, up := 20, 20
 	if n, err := strconv.Atoi(os.Getenv("MESH_VIEWERS")); err == nil {
 		viewers = n
+	}
+	if n, err := strconv.Atoi(os.Getenv("MESH_UP")); err == nil {
+		up = n
 	}
 	var p50, p99 [2]time.Duration
 	var waste [2]float64
@@ -177,12 +180,12 @@ func TestStripesOverHomeUplinks(t *testing.T) {
 			t.Skip("whole messages take too long to simulate")
 		}
 		inPlane(t, 1, func(t *testing.T, w *internet) {
-			c := gather(t, w, viewers, 20, func(i int, cfg *Config) {
+			c := gather(t, w, viewers, up, func(i int, cfg *Config) {
 				cfg.Whole, cfg.Seed = whole, uint64(i+2)
 				if os.Getenv("MESH_UPLOAD") == "measured" {
 					return
 				}
-				if cfg.Upload = 20e6; i < 0 {
+				if cfg.Upload = int64(up) * 1e6; i < 0 {
 					cfg.Upload = 100e6
 				}
 			})
