@@ -2,13 +2,11 @@ package mesh
 
 import (
 	"iter"
-	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p-pubsub/partialmessages"
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"murmuration/chunker/envelope"
 	"murmuration/mesh/episub"
 )
 
@@ -129,99 +127,4 @@ func (d *driver) carrying() map[peer.ID]bool {
 		}
 	}
 	return all
-}
-
-// report is what the machine says of a neighbour.
-type report struct {
-	from  peer.ID
-	what  episub.What
-	count uint32
-}
-
-// settle does what must not be done with the lock held: it calls into pubsub.
-func (d *driver) settle() {
-	d.mu.Lock()
-	reports, whole, stock := d.reports, d.whole, len(d.stock) > 0
-	d.reports, d.whole = nil, nil
-	d.mu.Unlock()
-	for _, r := range reports {
-		d.judged(r)
-	}
-	if !stock {
-		return
-	}
-	for _, c := range whole {
-		d.publishWhole(c)
-	}
-}
-
-// judged passes the machine's opinion of a neighbour on to its score.
-func (d *driver) judged(r report) {
-	n := d.t.node
-	switch r.what {
-	case episub.Useful:
-		_ = n.pubsub.PeerFeedback(d.topic, r.from, pubsub.PeerFeedbackUsefulMessage) // fails when the node is closed
-		return
-	case episub.BadFragment, episub.BadEnvelope, episub.BadControl:
-		// Whoever forwards has checked: this one made it up, or did not look.
-		n.gate.offend(r.from, offenceProven)
-	case episub.Flood:
-		n.gate.offend(r.from, offenceFlood)
-	case episub.NoDelivery:
-		n.gate.offend(r.from, offenceMute) // it may be in trouble itself
-		return
-	}
-	d.t.log.Info("neighbour misbehaves", "peer", r.from, "what", r.what)
-}
-
-// publishWhole gives a chunk to the neighbours without the extension; pubsub leaves out the others.
-func (d *driver) publishWhole(c envelope.Chunk) {
-	frame, err := encodeFrame(c)
-	if err == nil {
-		err = d.t.topic.Publish(d.t.ctx, frame, withPublished)
-	}
-	if err != nil && d.t.ctx.Err() == nil {
-		d.t.log.Warn("a whole chunk was not published", "id", c.ID(), "err", err)
-	}
-}
-
-// roundTrip returns the round trip to a connected peer, where it is known.
-func (n *Node) roundTrip(p peer.ID) (time.Duration, bool) {
-	if q, ok := n.quicStats(p); ok && q.SmoothedRTT > 0 {
-		return (q.MinRTT + q.SmoothedRTT) / 2, true
-	}
-	if rtt := n.host.Peerstore().LatencyEWMA(p); rtt > 0 {
-		return rtt, true
-	}
-	return 0, false
-}
-
-// status fills in what the driver knows.
-func (d *driver) status(s *TrackStatus) {
-	d.mu.Lock()
-	m := d.machine.Stats()
-	lanes := make([]StripeStatus, episub.MaxStripes+1)
-	for i := range lanes {
-		slot, fed := d.machine.Parent(i)
-		l := StripeStatus{Fed: fed, Age: max(d.machine.LaneAge(i), 0), Children: d.machine.Children(i)}
-		if slot >= 0 {
-			l.Parent = d.peers[slot]
-		}
-		lanes[i] = l
-	}
-	if m.Fragments > 0 {
-		s.Duplicates += m.Duplicates / episub.MaxStripes
-		s.DuplicateBytes += m.Duplicates * (d.taken / m.Fragments)
-	}
-	s.Relayed += uint64(d.copies)
-	s.RelayedBytes += d.given
-	d.mu.Unlock()
-	s.Stripes, s.Envelopes = lanes[:episub.MaxStripes], lanes[episub.MaxStripes]
-	s.Spread = Spread{
-		Fragments: m.Fragments, Duplicates: m.Duplicates, Repaired: m.Repaired, Requested: m.Requested, Shed: m.Shed,
-		Lost: m.Lost, Changes: m.Changes, Control: m.ControlBytes,
-	}
-	total, used := d.t.node.budget.rates()
-	s.Upload.Budget, s.Upload.Used = 8*total, 8*used
-	s.Upload.Sent, _ = d.uplink.released()
 }

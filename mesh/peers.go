@@ -228,3 +228,14 @@ func (n *Node) quicStats(p peer.ID) (quic.ConnectionStats, bool) {
 	}
 	return quic.ConnectionStats{}, false
 }
+
+// roundTrip returns the round trip to a connected peer, where it is known.
+func (n *Node) roundTrip(p peer.ID) (time.Duration, bool) {
+	if q, ok := n.quicStats(p); ok && q.SmoothedRTT > 0 {
+		return (q.MinRTT + q.SmoothedRTT) / 2, true
+	}
+	if rtt := n.host.Peerstore().LatencyEWMA(p); rtt > 0 {
+		return rtt, true
+	}
+	return 0, false
+}

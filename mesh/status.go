@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"murmuration/chunker/envelope"
+	"murmuration/mesh/episub"
 )
 
 // Status is what a node can tell of itself.
@@ -182,4 +183,34 @@ func (t *Track) Status() TrackStatus {
 	s.Missed, s.Delay = t.gaps.missed, t.delays.summary()
 	t.mu.Unlock()
 	return s
+}
+
+// status fills in what the driver knows.
+func (d *driver) status(s *TrackStatus) {
+	d.mu.Lock()
+	m := d.machine.Stats()
+	lanes := make([]StripeStatus, episub.MaxStripes+1)
+	for i := range lanes {
+		slot, fed := d.machine.Parent(i)
+		l := StripeStatus{Fed: fed, Age: max(d.machine.LaneAge(i), 0), Children: d.machine.Children(i)}
+		if slot >= 0 {
+			l.Parent = d.peers[slot]
+		}
+		lanes[i] = l
+	}
+	if m.Fragments > 0 {
+		s.Duplicates += m.Duplicates / episub.MaxStripes
+		s.DuplicateBytes += m.Duplicates * (d.taken / m.Fragments)
+	}
+	s.Relayed += uint64(d.copies)
+	s.RelayedBytes += d.given
+	d.mu.Unlock()
+	s.Stripes, s.Envelopes = lanes[:episub.MaxStripes], lanes[episub.MaxStripes]
+	s.Spread = Spread{
+		Fragments: m.Fragments, Duplicates: m.Duplicates, Repaired: m.Repaired, Requested: m.Requested, Shed: m.Shed,
+		Lost: m.Lost, Changes: m.Changes, Control: m.ControlBytes,
+	}
+	total, used := d.t.node.budget.rates()
+	s.Upload.Budget, s.Upload.Used = 8*total, 8*used
+	s.Upload.Sent, _ = d.uplink.released()
 }

@@ -80,7 +80,7 @@ type crowd struct {
 // gather makes an origin and viewers that know only it, and lets them meet.
 func gather(t *testing.T, w *internet, viewers, up int, change func(i int, cfg *Config)) *crowd {
 	t.Helper()
-	cfg := Config{Role: Origin}
+	cfg := Config{Role: Origin, Seed: 1}
 	if change != nil {
 		change(-1, &cfg)
 	}
@@ -99,7 +99,7 @@ func gather(t *testing.T, w *internet, viewers, up int, change func(i int, cfg *
 // add adds a viewer.
 func (c *crowd) add(t *testing.T, w *internet, i, up int, change func(i int, cfg *Config)) *Track {
 	t.Helper()
-	var cfg Config
+	cfg := Config{Seed: uint64(i + 2)}
 	if change != nil {
 		change(i, &cfg)
 	}
