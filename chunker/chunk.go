@@ -170,7 +170,11 @@ func (c *Cutter) seal(ch closedChunk, sound []sample) {
 	if c.seq == 0 || e.Flags&(envelope.Independent|envelope.Discontinuity) != 0 || rare && c.seq%initEvery == 0 {
 		chunk.Init = c.init
 	}
-	e.SetBlock(chunk.Block, c.cfg.FragmentSize)
+	fragment := c.cfg.FragmentSize
+	if fragment == 0 {
+		fragment = envelope.FragmentSize(len(chunk.Block))
+	}
+	e.SetBlock(chunk.Block, fragment)
 	c.captured = e.Captured.Add(span(duration, c.scale))
 	c.sign(chunk)
 }

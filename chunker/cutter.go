@@ -35,7 +35,7 @@ type Config struct {
 	Epoch     uint64 // Unix seconds of the origin's start
 
 	Target       time.Duration // wanted duration of a chunk; default 250 ms
-	FragmentSize int           // bytes; default envelope.DefaultFragment
+	FragmentSize int           // bytes; by default what envelope.FragmentSize says of each block
 
 	KeyWait    time.Duration // how long to wait for a random access point; default 12 s
 	Jump       time.Duration // a jump of timestamps beyond this is a discontinuity; default 1 s
@@ -73,10 +73,7 @@ func (c *Config) complete() error {
 			return fmt.Errorf("%w: duration %v is not between %v and %v", ErrConfig, *d.v, d.lowest, d.limit)
 		}
 	}
-	if c.FragmentSize == 0 {
-		c.FragmentSize = envelope.DefaultFragment
-	}
-	if c.FragmentSize < 4<<10 || c.FragmentSize > envelope.MaxBlock {
+	if c.FragmentSize != 0 && c.FragmentSize < 4<<10 || c.FragmentSize > envelope.MaxBlock {
 		return fmt.Errorf("%w: fragments of %d bytes, 4096 to %d are possible", ErrConfig, c.FragmentSize, envelope.MaxBlock)
 	}
 	if c.Log == nil {

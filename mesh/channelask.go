@@ -9,7 +9,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/peerstore"
 
 	"murmuration/chunker/envelope"
 )
@@ -76,9 +75,9 @@ func (n *Node) feed(c envelope.Channel) *Feed {
 	return n.feeds[c]
 }
 
-// askChannel asks a peer about a feed's channel: the record goes to the feed, and where peers are wanted, some of those
-// that the answer names are dialled.
-func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, peers bool) (follows bool, err error) {
+// askChannel asks a peer about a feed's channel: the record goes to the feed, and of the peers that the answer names as
+// many as are wanted are dialled.
+func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, want int) (follows bool, err error) {
 	s, err := n.host.NewStream(ctx, p, ChannelProtocol)
 	if err != nil {
 		return false, err
@@ -90,7 +89,7 @@ func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, peers bool) (
 	stop := context.AfterFunc(ctx, func() { s.Reset() })
 	defer stop()
 	req := channelRequest{Channel: f.channel}
-	if peers {
+	if want > 0 {
 		req.Peers = maxExchanged
 	}
 	if _, err := s.Write(appendSized(nil, req.appendTo(nil))); err != nil {
@@ -113,19 +112,15 @@ func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, peers bool) (
 			return a.Follows, fmt.Errorf("record of %s: %w", p, err)
 		}
 	}
-	if peers {
-		n.meet(f, a.Peers)
+	if want > 0 {
+		n.meet(f, a.Peers, want)
 	}
 	return a.Follows, nil
 }
 
 // meet dials peers that another told of, as many as are wanted.
-func (n *Node) meet(f *Feed, records [][]byte) {
-	want := n.preset.neighbours - len(f.topic.ListPeers())
+func (n *Node) meet(f *Feed, records [][]byte, want int) {
 	for _, raw := range records {
-		if want <= 0 {
-			return
-		}
 		info, err := openPeerRecord(raw)
 		if err != nil {
 			n.log.Debug("peer record refused", "err", err)
@@ -134,16 +129,14 @@ func (n *Node) meet(f *Feed, records [][]byte) {
 		if info.ID == n.ID() || !n.gate.allowed(info.ID) || n.host.Network().Connectedness(info.ID) == network.Connected {
 			continue
 		}
-		n.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.TempAddrTTL)
-		want--
+		n.heard.add(info)
+		if want--; want < 0 {
+			continue
+		}
 		f.wg.Add(1)
 		go func() {
 			defer f.wg.Done()
-			ctx, cancel := context.WithTimeout(f.ctx, dialTimeout)
-			defer cancel()
-			if err := n.host.Connect(ctx, peer.AddrInfo{ID: info.ID}); err != nil && f.ctx.Err() == nil {
-				n.log.Debug("peer from exchange not reached", "peer", info.ID, "err", err)
-			}
+			n.dial(f.ctx, info)
 		}()
 	}
 }

@@ -64,6 +64,17 @@ type Config struct {
 	// given, those that dial it, and those on the local network.
 	NoExchange bool
 
+	// Upload is the most that this node may send, in bits a second, its own broadcasts and repairs included. The
+	// default is what the uplink is seen to carry; that also bounds a figure set too high.
+	Upload int64
+
+	// Whole keeps the node from spreading chunks fragment by fragment: it sends and takes ordinary gossipsub messages
+	// of whole chunks only, as peers of other programs do.
+	Whole bool
+
+	// Seed makes the choices of the protocol that spreads fragments repeatable. The default is a random one.
+	Seed uint64
+
 	// Avoid are peers that this node never connects to, in either direction.
 	Avoid []peer.ID
 
@@ -96,6 +107,10 @@ type preset struct {
 
 	connLow, connHigh int // connections: trimmed to connLow when above connHigh
 	neighbours        int // connections on a channel that the node tries to keep
+	neighboursMost    int // above this many the node lets far ones go that carry nothing; 0: it keeps all
+	machine           int // neighbours that take part in a track's trees, at most
+
+	upload float64 // bytes a second of the upload budget, until it is measured
 
 	logStreams   int           // log requests served at once, all peers together
 	windowSpan   time.Duration // default of JoinConfig.Window
@@ -109,15 +124,15 @@ type preset struct {
 // first contact, and an idle QUIC connection costs some 50 kB.
 var presets = map[Role]preset{
 	Viewer: {
-		d: 5, dLow: 4, dHigh: 8, dOut: 1, connLow: 64, connHigh: 128, neighbours: 10, logStreams: 16,
+		d: 5, dLow: 4, dHigh: 8, dOut: 1, connLow: 64, connHigh: 128, neighbours: 24, neighboursMost: 30, machine: 48, upload: 10e6 / 8, logStreams: 16,
 		windowSpan: time.Minute, windowBytes: 48 << 20, requestRate: 10, requestBurst: 40,
 	},
 	Seed: {
-		d: 6, dLow: 5, dHigh: 10, dOut: 2, connLow: 300, connHigh: 600, neighbours: 16, logStreams: 64,
+		d: 6, dLow: 5, dHigh: 10, dOut: 2, connLow: 300, connHigh: 600, neighbours: 32, machine: 64, upload: 50e6 / 8, logStreams: 64,
 		windowSpan: time.Minute, windowBytes: 48 << 20, requestRate: 10, requestBurst: 40,
 	},
 	Origin: {
-		d: 8, dLow: 6, dHigh: 10, dOut: 2, connLow: 600, connHigh: 1000, neighbours: 8, logStreams: 64,
+		d: 8, dLow: 6, dHigh: 10, dOut: 2, connLow: 600, connHigh: 1000, neighbours: 8, machine: 64, upload: 30e6 / 8, logStreams: 64,
 		windowSpan: time.Minute, windowBytes: 48 << 20, requestRate: 10, requestBurst: 40,
 	},
 }
@@ -129,6 +144,9 @@ func (c Config) checked() (Config, []multiaddr.Multiaddr, []multiaddr.Multiaddr,
 	}
 	if c.Key != nil && len(c.Key) != ed25519.PrivateKeySize {
 		return c, nil, nil, fmt.Errorf("%w: the node key has %d bytes instead of %d", ErrConfig, len(c.Key), ed25519.PrivateKeySize)
+	}
+	if c.Upload < 0 {
+		return c, nil, nil, fmt.Errorf("%w: an upload of %d bit/s", ErrConfig, c.Upload)
 	}
 	if c.Version == "" {
 		c.Version = "dev"

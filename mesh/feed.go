@@ -293,6 +293,8 @@ func (f *Feed) run() {
 	defer again.Stop()
 	ask := time.NewTicker(askEvery)
 	defer ask.Stop()
+	look := time.NewTicker(exploreEvery)
+	defer look.Stop()
 	asked := map[peer.ID]time.Time{}
 	for {
 		select {
@@ -300,6 +302,8 @@ func (f *Feed) run() {
 			return
 		case <-again.C:
 			f.republish()
+		case <-look.C:
+			f.explore()
 		case <-f.poke:
 			f.question(asked)
 		case <-ask.C:
@@ -325,8 +329,11 @@ func (f *Feed) question(asked map[peer.ID]time.Time) {
 	stale := f.key == nil && (!f.have || now.Sub(f.heard) > recordOld)
 	f.mu.Unlock()
 	peers := f.topic.ListPeers()
-	few := !f.node.cfg.NoExchange && len(peers) < f.node.preset.neighbours
-	if !stale && !few {
+	want := max(f.node.preset.neighbours-len(peers), 0)
+	if f.node.cfg.NoExchange {
+		want = 0
+	}
+	if !stale && want == 0 {
 		return
 	}
 	for p, at := range asked {
@@ -345,7 +352,7 @@ func (f *Feed) question(asked map[peer.ID]time.Time) {
 		}
 		asked[p] = now
 		ctx, cancel := context.WithTimeout(f.ctx, requestTimeout)
-		_, err := f.node.askChannel(ctx, p, f, few)
+		_, err := f.node.askChannel(ctx, p, f, want)
 		cancel()
 		if err == nil {
 			return

@@ -27,6 +27,9 @@ func (t *Track) watch() {
 		if err != nil {
 			return
 		}
+		if t.driver != nil {
+			wake(t.driver.roll)
+		}
 		if ev.Type == pubsub.PeerJoin {
 			wake(t.poke)
 		}

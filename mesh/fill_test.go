@@ -40,7 +40,7 @@ func TestLostChunkIsFetched(t *testing.T) {
 				t.Errorf("chunk %v is missing", c.ID())
 			}
 		}
-		if d := time.Since(noticed); d < gapGrace || d > gapGrace+gapJitter+200*time.Millisecond {
+		if d := time.Since(noticed); d < stripesGrace || d > stripesGrace+gapJitter+200*time.Millisecond {
 			t.Errorf("the gap was filled after %v", d)
 		}
 		if st := vt.Status(); st.Fetched != 2 || st.Missed != 0 || st.Received != 11 {

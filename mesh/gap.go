@@ -12,15 +12,18 @@ import (
 // Numbers of the gap tracker. A viewer plays a second or two behind; chunks of a stock gossip mesh come within some
 // hundred milliseconds of each other, so a grace of 300 ms asks for little that is on its way.
 const (
-	gapGrace    = 300 * time.Millisecond
-	gapJitter   = 150 * time.Millisecond // so that neighbours do not all ask at once
-	gapDeadline = 12 * time.Second       // then the chunk is declared missed
-	gapRetry    = 250 * time.Millisecond // first pause after an answer that brought nothing; it doubles
-	gapRetryMax = 2 * time.Second
-	gapRun      = 32  // chunks asked for at once
-	gapOpen     = 4   // requests under way
-	gapMax      = 512 // chunks missing at once; more are declared missed
-	gapBack     = 128 // how far below the first chunk the answer on joining may reach
+	gapGrace = 300 * time.Millisecond
+	// stripesGrace is gapGrace where chunks come fragment by fragment. The protocol repairs by itself, within its deadline of
+	// 2 s; what is left to the log is late in any case.
+	stripesGrace = 1800 * time.Millisecond
+	gapJitter    = 150 * time.Millisecond // so that neighbours do not all ask at once
+	gapDeadline  = 12 * time.Second       // then the chunk is declared missed
+	gapRetry     = 250 * time.Millisecond // first pause after an answer that brought nothing; it doubles
+	gapRetryMax  = 2 * time.Second
+	gapRun       = 32  // chunks asked for at once
+	gapOpen      = 4   // requests under way
+	gapMax       = 512 // chunks missing at once; more are declared missed
+	gapBack      = 128 // how far below the first chunk the answer on joining may reach
 
 	stallAfter = 1200 * time.Millisecond // nothing came for so long: ask whether there is more
 	probeAgain = 500 * time.Millisecond  // pause after an answer that brought chunks
@@ -46,7 +49,9 @@ const (
 // gaps knows which chunks of a track are missing and when to ask for them. It has no I/O and no clock of its own. It is
 // not safe for concurrent use.
 type gaps struct {
-	rng *rand.Rand
+	rng   *rand.Rand
+	grace time.Duration
+	fresh uint64 // a track whose first chunk here is below has just begun: those before are wanted too
 
 	started bool
 	base    envelope.ID           // chunks before it are not waited for
@@ -68,8 +73,8 @@ type lack struct {
 	asked      bool // a request is under way
 }
 
-func newGaps(rng *rand.Rand) *gaps {
-	return &gaps{rng: rng, tops: map[uint64]uint64{}, missing: map[envelope.ID]*lack{}, tails: map[uint64]*lack{}}
+func newGaps(rng *rand.Rand, grace time.Duration) *gaps {
+	return &gaps{rng: rng, grace: grace, tops: map[uint64]uint64{}, missing: map[envelope.ID]*lack{}, tails: map[uint64]*lack{}}
 }
 
 // arrived takes note of a chunk that came for the first time. Joining tells that it belongs to the answer to the request
@@ -80,6 +85,10 @@ func (g *gaps) arrived(id envelope.ID, end, joining bool, now time.Time) {
 		g.started = true
 		g.base, g.epoch = id, id.Epoch
 		g.tops[id.Epoch] = id.Seq
+		if id.Seq < g.fresh {
+			g.base.Seq = 0
+			g.lost(id.Epoch, 0, id.Seq, now)
+		}
 		g.news(end, now)
 		return
 	}
@@ -146,7 +155,7 @@ func (g *gaps) lost(epoch, from, to uint64, now time.Time) {
 }
 
 func (g *gaps) soon(now time.Time) time.Time {
-	return now.Add(gapGrace + time.Duration(g.rng.Int64N(int64(gapJitter))))
+	return now.Add(g.grace + time.Duration(g.rng.Int64N(int64(gapJitter))))
 }
 
 // forgetEpochs keeps the newest four epochs: nothing older is in any window.

@@ -9,7 +9,7 @@ import (
 )
 
 func testGaps() (*gaps, time.Time) {
-	return newGaps(rand.New(rand.NewPCG(1, 2))), time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	return newGaps(rand.New(rand.NewPCG(1, 2)), gapGrace), time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 }
 
 func at(epoch, seq uint64) envelope.ID { return envelope.ID{Epoch: epoch, Seq: seq} }

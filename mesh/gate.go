@@ -16,6 +16,9 @@ import (
 const (
 	offenceMalformed = 50  // a request or an answer that does not parse
 	offenceForged    = 200 // a chunk or a record that does not verify
+	offenceProven    = 600 // the same where no honest peer could have done it: the connection ends
+	offenceFlood     = 100 // more messages than an honest peer has to send
+	offenceMute      = 4   // promised and did not deliver
 	offenceHalfLife  = time.Minute
 
 	banFor  = 10 * time.Minute
@@ -30,6 +33,7 @@ type gate struct {
 	mu       sync.Mutex
 	banned   map[peer.ID]time.Time // until when
 	offences map[peer.ID]offence
+	near     map[peer.ID]float64 // what a short round trip adds to the score
 	now      func() time.Time
 }
 
@@ -41,7 +45,7 @@ type offence struct {
 var _ connmgr.ConnectionGater = (*gate)(nil)
 
 func newGate(avoid []peer.ID) *gate {
-	g := &gate{avoid: map[peer.ID]bool{}, banned: map[peer.ID]time.Time{}, offences: map[peer.ID]offence{}, now: time.Now}
+	g := &gate{avoid: map[peer.ID]bool{}, banned: map[peer.ID]time.Time{}, offences: map[peer.ID]offence{}, near: map[peer.ID]float64{}, now: time.Now}
 	for _, p := range avoid {
 		g.avoid[p] = true
 	}
@@ -105,11 +109,33 @@ func (o offence) decayed(now time.Time) float64 {
 	return o.weight * math.Exp2(-now.Sub(o.at).Seconds()/offenceHalfLife.Seconds())
 }
 
-// score is the application's part of a peer's pubsub score: zero, or less for one that misbehaved.
+// score is the application's part of a peer's pubsub score: a little for one that is near, less than nothing for one that
+// misbehaved. (What it brings counts in pubsub's own part: see judged.)
 func (g *gate) score(p peer.ID) float64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return -g.offences[p].decayed(g.now())
+	return g.near[p] - g.offences[p].decayed(g.now())
+}
+
+// A near neighbour is worth a little more than a far one, so that gossipsub grafts it first: scoreNear at no distance,
+// nothing from rttFar on.
+const (
+	scoreNear = 5
+	rttFar    = 300 * time.Millisecond
+)
+
+// measured notes the round trip to a neighbour.
+func (g *gate) measured(p peer.ID, rtt time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.near[p] = scoreNear * max(1-rtt.Seconds()/rttFar.Seconds(), 0)
+}
+
+// forget drops what is known of the way to a peer that is gone.
+func (g *gate) forget(p peer.ID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.near, p)
 }
 
 // InterceptPeerDial implements connmgr.ConnectionGater.

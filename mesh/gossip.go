@@ -56,7 +56,7 @@ func (n *Node) newGossip(ctx context.Context, p preset) (*pubsub.PubSub, error) 
 
 	topics := pubsub.NewRegexpSubscriptionFilter(topicPattern)
 	library := slog.New(demoted{n.log.Handler()}).With("library", "pubsub")
-	ps, err := pubsub.NewGossipSub(ctx, n.host,
+	opts := []pubsub.Option{
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), // the channel signs, not the relaying peers
 		pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(messageID),
@@ -73,7 +73,11 @@ func (n *Node) newGossip(ctx context.Context, p preset) (*pubsub.PubSub, error) 
 		pubsub.WithRawTracer(&tracer{n: n}),
 		pubsub.WithLogger(library),
 		pubsub.WithRPCLogger(library),
-	)
+	}
+	if !n.cfg.Whole {
+		opts = append(opts, pubsub.WithPartialMessagesExtension(n.newPartial(library)))
+	}
+	ps, err := pubsub.NewGossipSub(ctx, n.host, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("mesh: gossipsub: %w", err)
 	}

@@ -66,7 +66,7 @@ func (s *stream) make(t testing.TB, change func(*envelope.Envelope)) envelope.Ch
 		c.Init = testInit
 	}
 	c.Block = block
-	e.SetBlock(block, 0)
+	e.SetBlock(block, envelope.FragmentSize(len(block)))
 	if change != nil {
 		change(e)
 	}

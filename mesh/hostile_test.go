@@ -48,6 +48,7 @@ func TestHostileMessages(t *testing.T) {
 	withoutInit := chunk
 	withoutInit.Init = nil
 	second := good.next(t)
+	rest := good.take(t, 6)
 	extraInit := append(append([]byte{}, mustFrame(t, second)...), testInit...)
 	extraInit[11], extraInit[12] = byte(len(testInit)>>8), byte(len(testInit))
 
@@ -91,13 +92,16 @@ func TestHostileMessages(t *testing.T) {
 				if st := bt.Status(); st.Received != 0 || st.Rejected != 0 {
 					t.Errorf("behind it: received %d, rejected %d", st.Received, st.Rejected)
 				}
-				// The real chunk still gets through: the false one did not take its id.
-				if err := ht.Publish(t.Context(), chunk); err != nil {
-					t.Fatal(err)
+				// The real chunk still gets through: the false one did not take its id. The trees need some chunks to grow.
+				for i, c := range append([]envelope.Chunk{chunk, second}, rest...) {
+					time.Sleep(chunkTime)
+					if err := ht.Publish(t.Context(), c); err != nil {
+						t.Fatal(i, err)
+					}
 				}
-				time.Sleep(time.Second)
-				if st := bt.Status(); st.Received != 1 {
-					t.Errorf("behind it: received %d of 1 real chunk", st.Received)
+				time.Sleep(3 * time.Second)
+				if st := bt.Status(); st.Received != 8 {
+					t.Errorf("behind it: received %d of 8 real chunks", st.Received)
 				}
 			})
 		})

@@ -99,7 +99,7 @@ func (l *lan) visit(info peer.AddrInfo) bool {
 		return false
 	}
 	for _, f := range n.allFeeds() {
-		follows, err := n.askChannel(ctx, info.ID, f, false)
+		follows, err := n.askChannel(ctx, info.ID, f, 0)
 		if err != nil {
 			n.log.Debug("channel request failed", "peer", info.ID, "err", err)
 		}

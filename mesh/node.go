@@ -31,6 +31,9 @@ type Node struct {
 	admit   *admission
 	metrics *roomMetrics
 	counts  sync.Map // topic -> *topicCount
+	drivers sync.Map // topic -> *driver
+	budget  *budget
+	heard   heardOf
 	vouched sync.Map // connected peer.ID -> its signed peer record, []byte
 	now     func() time.Time
 
@@ -63,6 +66,7 @@ func New(cfg Config) (*Node, error) {
 		feeds: map[envelope.Channel]*Feed{}, kept: map[peer.ID]*keeper{},
 	}
 	n.admit = newAdmission(n.preset.logStreams, n.preset.requestRate, n.preset.requestBurst)
+	n.budget = newBudget(float64(cfg.Upload)/8, n.preset.upload)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if n.host = cfg.Host; n.host == nil {
 		if n.host, err = newHost(cfg, n.preset, listen, announce, n.gate, n.traffic); err != nil {
@@ -91,6 +95,7 @@ func (n *Node) start() (err error) {
 		if n.host.Network().Connectedness(c.RemotePeer()) != network.Connected {
 			n.traffic.forget(c.RemotePeer())
 			n.vouched.Delete(c.RemotePeer())
+			n.gate.forget(c.RemotePeer())
 		}
 	}})
 	if n.cfg.MDNS {
@@ -117,7 +122,17 @@ const (
 	lingerAfter = 5 * time.Second
 	lingerMax   = 2 * time.Second
 	lingerWire  = 300 * time.Millisecond
+	lingerQuiet = 25 // looks, 20 ms apart: a neighbour may ask for what it lacks
 )
+
+// sending reports whether a track has something that waits for the uplink.
+func (n *Node) sending() (busy bool) {
+	n.drivers.Range(func(_, v any) bool {
+		busy = v.(*driver).uplink.waiting()
+		return !busy
+	})
+	return busy
+}
 
 func (n *Node) linger() {
 	if last := n.lastPublish.Load(); last == 0 || n.now().Sub(time.Unix(0, last)) > lingerAfter {
@@ -130,7 +145,10 @@ func (n *Node) linger() {
 	defer end.Stop()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for n.queued.Load() > 0 {
+	for quiet := 0; quiet < lingerQuiet; {
+		if quiet++; n.queued.Load() > 0 || n.sending() {
+			quiet = 0
+		}
 		select {
 		case <-look.C:
 			continue

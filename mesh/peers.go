@@ -177,11 +177,16 @@ func (n *Node) tend() {
 	defer n.wg.Done()
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
+	budget := time.NewTicker(budgetEvery)
+	defer budget.Stop()
 	last := n.now()
 	for {
 		select {
 		case <-n.ctx.Done():
 			return
+		case <-budget.C:
+			n.measure(n.now())
+			continue
 		case <-tick.C:
 		}
 		now := n.now()
@@ -222,4 +227,15 @@ func (n *Node) quicStats(p peer.ID) (quic.ConnectionStats, bool) {
 		}
 	}
 	return quic.ConnectionStats{}, false
+}
+
+// roundTrip returns the round trip to a connected peer, where it is known.
+func (n *Node) roundTrip(p peer.ID) (time.Duration, bool) {
+	if q, ok := n.quicStats(p); ok && q.SmoothedRTT > 0 {
+		return (q.MinRTT + q.SmoothedRTT) / 2, true
+	}
+	if rtt := n.host.Peerstore().LatencyEWMA(p); rtt > 0 {
+		return rtt, true
+	}
+	return 0, false
 }

@@ -11,9 +11,13 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	"github.com/marcopolo/simnet"
+	"github.com/multiformats/go-multiaddr"
 	"github.com/quic-go/quic-go"
 
 	"murmuration/chunker/envelope"
@@ -26,6 +30,9 @@ type internet struct {
 	next  int
 	nodes []*Node
 	muxes []*quicreuse.ConnManager
+	hosts []host.Host // that are not nodes
+	stops []func()
+	wires map[string]net.PacketConn // by IP address
 
 	behindOneAddress bool // further nodes share an IP address, each on a port of its own
 }
@@ -35,19 +42,27 @@ func inVirtualTime(t *testing.T, latency time.Duration, f func(t *testing.T, w *
 	synctest.Test(t, func(t *testing.T) {
 		w := &internet{t: t, net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(latency)}}
 		w.net.Start()
-		defer func() {
-			for _, n := range w.nodes {
-				if err := n.Close(); err != nil {
-					t.Error(err)
-				}
-			}
-			for _, m := range w.muxes { // libp2p does not close what it was given
-				m.Close()
-			}
-			w.net.Close()
-		}()
+		defer w.close()
 		f(t, w)
 	})
+}
+
+func (w *internet) close() {
+	for _, n := range w.nodes {
+		if err := n.Close(); err != nil {
+			w.t.Error(err)
+		}
+	}
+	for _, stop := range w.stops {
+		stop()
+	}
+	for _, h := range w.hosts {
+		h.Close()
+	}
+	for _, m := range w.muxes { // libp2p does not close what it was given
+		m.Close()
+	}
+	w.net.Close()
 }
 
 // sourceIP tells quicreuse the simulated host's address.
@@ -60,6 +75,25 @@ func (s *sourceIP) PreferredSourceIPForDestination(*net.UDPAddr) (net.IP, error)
 // node adds a node with uplink and downlink in Mbit/s.
 func (w *internet) node(cfg Config, up, down int) *Node {
 	w.t.Helper()
+	addr, opts := w.place(up, down)
+	cfg.Listen = []string{addr}
+	cfg.Options = append(cfg.Options, opts...)
+	n, err := New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.nodes = append(w.nodes, n)
+	return n
+}
+
+// link returns the options of a host with uplink and downlink in Mbit/s.
+func (w *internet) link(up, down int) []libp2p.Option {
+	addr, opts := w.place(up, down)
+	return append(opts, libp2p.Transport(libp2pquic.NewTransport), libp2p.ListenAddrStrings(addr))
+}
+
+// place returns an address with a link, and the options that make a host use it.
+func (w *internet) place(up, down int) (string, []libp2p.Option) {
 	w.next++
 	ip, port := simnet.IntToPublicIPv4(w.next), 8000
 	if w.behindOneAddress {
@@ -70,8 +104,7 @@ func (w *internet) node(cfg Config, up, down int) *Node {
 		Downlink: simnet.LinkSettings{BitsPerSecond: down * simnet.Mibps},
 	}
 	src := &sourceIP{}
-	cfg.Listen = []string{fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", ip, port)}
-	cfg.Options = append(cfg.Options,
+	return fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", ip, port), []libp2p.Option{
 		libp2p.DisableIdentifyAddressDiscovery(), // it stalls virtual time
 		libp2p.QUICReuse(func(reset quic.StatelessResetKey, token quic.TokenGeneratorKey, opts ...quicreuse.Option) (*quicreuse.ConnManager, error) {
 			m, err := quicreuse.NewConnManager(reset, token, opts...)
@@ -83,15 +116,34 @@ func (w *internet) node(cfg Config, up, down int) *Node {
 			quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) { return src, nil }),
 			quicreuse.OverrideListenUDP(func(_ string, a *net.UDPAddr) (net.PacketConn, error) {
 				src.ip.Store(&a.IP)
-				return w.net.NewEndpoint(a, link), nil
+				wire := w.net.NewEndpoint(a, link)
+				if w.wires == nil {
+					w.wires = map[string]net.PacketConn{}
+				}
+				w.wires[a.IP.String()] = wire
+				return wire, nil
 			}),
-		))
-	n, err := New(cfg)
+		),
+	}
+}
+
+// cut takes a node off the network without a word to anyone.
+func (w *internet) cut(n *Node) {
+	w.t.Helper()
+	ip, err := n.Info().Addrs[0].ValueForProtocol(multiaddr.P_IP4)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.nodes = append(w.nodes, n)
-	return n
+	w.wires[ip].Close()
+}
+
+func mustResources(t *testing.T) network.ResourceManager {
+	t.Helper()
+	m, err := newResources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // connect makes a dial b.
@@ -148,7 +200,8 @@ func TestEveryoneGetsEveryChunkOnce(t *testing.T) {
 					t.Error(err)
 				}
 				for id, c := range got {
-					if err := verifyChunk(testTrack, c); err != nil || c.Init == nil {
+					// One that overtook the first independent chunk comes without the init segment.
+					if err := verifyChunk(testTrack, c); err != nil || c.Init == nil && c.Flags.Has(envelope.Independent) {
 						t.Errorf("chunk %v: %v, init of %d bytes", id, err, len(c.Init))
 					}
 				}
@@ -196,15 +249,23 @@ func TestAudienceOnHomeUplinks(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, tr := range tracks {
 			wg.Go(func() {
-				if _, err := collect(ctx, tr, chunks); err != nil {
-					t.Error(err)
+				for range chunks {
+					c, err := tr.Next(ctx)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					// The first chunks find no trees yet.
+					if d := time.Since(c.Captured.Add(chunkTime)); c.Seq > 1 && d > time.Second {
+						t.Errorf("chunk %d after %v", c.Seq, d)
+					}
 				}
 			})
 		}
 		publish(ctx, t, ot, s, chunks)
 		wg.Wait()
 		for _, tr := range tracks {
-			if st := tr.Status(); st.Delay.Max-chunkTime > time.Second || st.Missed != 0 {
+			if st := tr.Status(); st.Delay.P50-chunkTime > 300*time.Millisecond || st.Delay.Max > 4*time.Second || st.Missed != 0 {
 				t.Errorf("delay %v, missed %d", st.Delay, st.Missed)
 			}
 		}
@@ -259,8 +320,9 @@ func TestLateJoinerGetsTheLastSeconds(t *testing.T) {
 		if _, err := collect(ctx, vt, 8); err != nil {
 			t.Fatal(err)
 		}
-		if got := vt.Status(); got.Fetched != 28 || got.Missed != 0 {
-			t.Errorf("fetched %d, missed %d", got.Fetched, got.Missed)
+		// The protocol repairs the newest of them while the log is under way.
+		if got := vt.Status(); got.Fetched < 20 || got.Fetched > 28 || got.Received != 36 || got.Missed != 0 {
+			t.Errorf("received %d, fetched %d, missed %d", got.Received, got.Fetched, got.Missed)
 		}
 		_ = st
 	})

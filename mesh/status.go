@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"murmuration/chunker/envelope"
+	"murmuration/mesh/episub"
 )
 
 // Status is what a node can tell of itself.
@@ -63,6 +64,40 @@ type TrackStatus struct {
 	Mesh       int    // of these, in the mesh
 	WindowSize int    // chunks in memory
 	WindowMem  int    // bytes in memory
+
+	// Stripes are the trees by which chunks come and go; none where the node spreads whole messages only. Lane is the
+	// tree of the envelopes.
+	Stripes   []StripeStatus
+	Envelopes StripeStatus
+	Spread    Spread
+	Upload    Upload
+}
+
+// StripeStatus describes this node's place in one tree.
+type StripeStatus struct {
+	Parent   peer.ID       // who pushes it to us, or did last; empty: nobody yet
+	Fed      bool          // it comes
+	Age      time.Duration // from publish to here, usually; on the origin zero
+	Children int           // neighbours that we push it to
+}
+
+// Spread counts fragments since the node joined the track.
+type Spread struct {
+	Fragments  uint64 // that came, each once, verified
+	Duplicates uint64 // that were here already
+	Repaired   uint64 // that came on request
+	Requested  uint64
+	Shed       uint64 // not sent for want of upload
+	Lost       uint64 // times that a tree's feed was lost
+	Changes    uint64 // parents left for better ones
+	Control    uint64 // bytes of control frames sent
+}
+
+// Upload is the node's upload, in bits a second.
+type Upload struct {
+	Budget float64 // what may be used, all tracks together
+	Used   float64 // over the last seconds, everything on QUIC counted
+	Sent   [4]int  // bytes of this track by class: control, fragments to pass on, other fragments, repairs
 }
 
 // Status returns the node's state at this moment.
@@ -82,6 +117,11 @@ func (n *Node) Status() Status {
 		s.Tracks = append(s.Tracks, t.Status())
 		for _, p := range t.count.meshPeers() {
 			inMesh[p] = true
+		}
+		if t.driver != nil {
+			for p := range t.driver.carrying() {
+				inMesh[p] = true
+			}
 		}
 	}
 	slices.SortFunc(s.Tracks, func(a, b TrackStatus) int { return strings.Compare(a.ID.Topic(), b.ID.Topic()) })
@@ -129,6 +169,9 @@ func (t *Track) Status() TrackStatus {
 		Rejected: t.count.rejected.Load(), Dropped: t.count.dropped.Load() + t.count.throttled.Load(),
 		Peers: len(t.topic.ListPeers()), Mesh: len(t.count.meshPeers()),
 	}
+	if t.driver != nil {
+		t.driver.status(&s)
+	}
 	s.WindowSize, s.WindowMem = t.window.Size()
 	if id, ok := t.window.Newest(); ok {
 		s.Newest = id
@@ -140,4 +183,34 @@ func (t *Track) Status() TrackStatus {
 	s.Missed, s.Delay = t.gaps.missed, t.delays.summary()
 	t.mu.Unlock()
 	return s
+}
+
+// status fills in what the driver knows.
+func (d *driver) status(s *TrackStatus) {
+	d.mu.Lock()
+	m := d.machine.Stats()
+	lanes := make([]StripeStatus, episub.MaxStripes+1)
+	for i := range lanes {
+		slot, fed := d.machine.Parent(i)
+		l := StripeStatus{Fed: fed, Age: max(d.machine.LaneAge(i), 0), Children: d.machine.Children(i)}
+		if slot >= 0 {
+			l.Parent = d.peers[slot]
+		}
+		lanes[i] = l
+	}
+	if m.Fragments > 0 {
+		s.Duplicates += m.Duplicates / episub.MaxStripes
+		s.DuplicateBytes += m.Duplicates * (d.taken / m.Fragments)
+	}
+	s.Relayed += uint64(d.copies)
+	s.RelayedBytes += d.given
+	d.mu.Unlock()
+	s.Stripes, s.Envelopes = lanes[:episub.MaxStripes], lanes[episub.MaxStripes]
+	s.Spread = Spread{
+		Fragments: m.Fragments, Duplicates: m.Duplicates, Repaired: m.Repaired, Requested: m.Requested, Shed: m.Shed,
+		Lost: m.Lost, Changes: m.Changes, Control: m.ControlBytes,
+	}
+	total, used := d.t.node.budget.rates()
+	s.Upload.Budget, s.Upload.Used = 8*total, 8*used
+	s.Upload.Sent, _ = d.uplink.released()
 }

@@ -65,6 +65,10 @@ func (t *tracer) Prune(p peer.ID, topic string) {
 
 // OnClosedOutboundStream implements pubsub.RawTracer: pubsub drops the peer from its meshes without a Prune.
 func (t *tracer) OnClosedOutboundStream(p peer.ID) {
+	t.n.drivers.Range(func(_, v any) bool {
+		v.(*driver).inbox.put(input{kind: evGone, from: p})
+		return true
+	})
 	t.n.counts.Range(func(_, v any) bool {
 		c := v.(*topicCount)
 		c.mu.Lock()
@@ -115,7 +119,14 @@ func (t *tracer) SendRPC(rpc *pubsub.RPC, _ peer.ID) {
 }
 
 // DropRPC implements pubsub.RawTracer.
-func (t *tracer) DropRPC(rpc *pubsub.RPC, _ peer.ID) {
+func (t *tracer) DropRPC(rpc *pubsub.RPC, p peer.ID) {
+	if m := rpc.GetPartial(); m != nil {
+		t.n.written(p, m)
+		if c := t.n.count(m.GetTopicID()); c != nil {
+			c.dropped.Add(1)
+			t.n.metrics.dropped.Inc()
+		}
+	}
 	for _, m := range rpc.GetPublish() {
 		if c := t.n.count(m.GetTopic()); c != nil {
 			c.dropped.Add(1)
@@ -152,7 +163,10 @@ func (t *tracer) ThrottlePeer(peer.ID) {}
 func (t *tracer) RecvRPC(*pubsub.RPC) {}
 
 // SendRPCCompleted implements pubsub.RawTracer.
-func (t *tracer) SendRPCCompleted(*pubsub.RPC, peer.ID, time.Duration) { t.n.queued.Add(-1) }
+func (t *tracer) SendRPCCompleted(rpc *pubsub.RPC, p peer.ID, _ time.Duration) {
+	t.n.queued.Add(-1)
+	t.n.written(p, rpc.GetPartial())
+}
 
 // UndeliverableMessage implements pubsub.RawTracer.
 func (t *tracer) UndeliverableMessage(*pubsub.Message) {}

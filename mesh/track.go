@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"murmuration/chunker/envelope"
+	"murmuration/mesh/episub"
 )
 
 var (
@@ -61,6 +62,7 @@ type Track struct {
 	stopRelay pubsub.RelayCancelFunc
 	window    *Window
 	count     *topicCount
+	driver    *driver // nil where the node spreads whole messages only
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -86,6 +88,7 @@ const (
 	byBacklog         // in the answer to the request on joining
 	byGap             // in the answer to a later request
 	byPublish
+	byStripes // fragment by fragment
 )
 
 // Join puts the node on a track: it takes part in the track's topic, relays what comes, and fills gaps by the log
@@ -105,13 +108,20 @@ func (n *Node) Join(id TrackID, cfg JoinConfig) (*Track, error) {
 		cfg.Backlog = defaultBacklog
 	}
 	name := id.Topic()
+	grace := gapGrace
+	if !n.cfg.Whole {
+		grace = stripesGrace
+	}
 	t := &Track{
 		node: n, id: id, cfg: cfg, window: newWindow(cfg.Window, cfg.WindowBytes),
 		log:      n.log.With("track", id.Broadcast+"/"+id.Track),
 		count:    &topicCount{mesh: map[peer.ID]bool{}},
 		arrivals: make(chan struct{}, 1), poke: make(chan struct{}, 1),
-		gaps:    newGaps(rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))),
+		gaps:    newGaps(rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), grace),
 		pushing: cfg.Publish,
+	}
+	if !n.cfg.Whole { // the first chunks of a broadcast come in any order
+		t.gaps.fresh = 8
 	}
 	if t.serves = cfg.Log; t.serves == nil {
 		t.serves = t.window
@@ -127,15 +137,25 @@ func (n *Node) Join(id TrackID, cfg JoinConfig) (*Track, error) {
 		return nil, fmt.Errorf("%w: %v", ErrJoined, id)
 	}
 	n.counts.Store(name, t.count)
+	if !n.cfg.Whole {
+		n.budget.join(1)
+		t.driver = newDriver(t, name, cfg.Publish)
+		n.drivers.Store(name, t.driver)
+	}
 	if err := t.open(name); err != nil {
 		t.cancel()
-		n.counts.Delete(name)
+		t.forget(name)
 		return nil, fmt.Errorf("mesh: join %v: %w", id, err)
 	}
 	n.tracks[id] = t
 	t.wg.Add(2)
 	go t.watch()
 	go t.run()
+	if t.driver != nil {
+		t.wg.Add(2)
+		go t.driver.run()
+		go t.driver.ship()
+	}
 	return t, nil
 }
 
@@ -151,7 +171,11 @@ func (t *Track) open(name string) (err error) {
 			t.shut(name)
 		}
 	}()
-	if t.topic, err = ps.Join(name); err != nil {
+	var opts []pubsub.TopicOpt
+	if t.driver != nil {
+		opts = append(opts, pubsub.RequestPartialMessages())
+	}
+	if t.topic, err = ps.Join(name, opts...); err != nil {
 		return err
 	}
 	if err = t.topic.SetScoreParams(topicScore()); err != nil {
@@ -181,6 +205,15 @@ func (t *Track) shut(name string) {
 	}
 }
 
+// forget takes the track off the node's tables.
+func (t *Track) forget(name string) {
+	t.node.counts.Delete(name)
+	if t.driver != nil {
+		t.node.drivers.Delete(name)
+		t.node.budget.join(-1)
+	}
+}
+
 // Close leaves the track. Chunks that wait for Next are dropped.
 func (t *Track) Close() error {
 	n := t.node
@@ -192,7 +225,7 @@ func (t *Track) Close() error {
 	delete(n.tracks, t.id)
 	t.cancel()
 	t.shut(t.id.Topic())
-	n.counts.Delete(t.id.Topic())
+	t.forget(t.id.Topic())
 	n.mu.Unlock()
 	t.wg.Wait()
 	return nil
@@ -216,6 +249,10 @@ func (t *Track) Publish(ctx context.Context, c envelope.Chunk) error {
 	if carriesInit(c.Envelope) && c.Init == nil {
 		c.Init, _ = t.window.Init(c.Envelope.Init)
 	}
+	if t.driver != nil && !c.Flags.Has(envelope.End) && !carried(c.Envelope) {
+		return fmt.Errorf("%w: %d fragments of %d bytes, at most %d of %d can be carried", ErrPublish,
+			len(c.Fragments), c.FragmentSize, episub.MaxFragments, maxFragment)
+	}
 	frame, err := encodeFrame(c)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrPublish, err)
@@ -235,6 +272,10 @@ func (t *Track) Publish(ctx context.Context, c envelope.Chunk) error {
 		return fmt.Errorf("%w: chunk %v is older than the window", ErrPublish, c.ID())
 	}
 	t.node.lastPublish.Store(t.node.now().UnixNano())
+	if t.driver != nil {
+		t.driver.publish(c)
+		return nil
+	}
 	if err := t.topic.Publish(ctx, frame, withPublished); err != nil {
 		if t.ctx.Err() != nil {
 			return ErrClosed
@@ -286,7 +327,7 @@ func wake(c chan struct{}) {
 // accept takes a verified chunk in.
 func (t *Track) accept(c envelope.Chunk, how arrival) addResult {
 	now := t.node.now()
-	c, result, _ := t.window.add(c, how == byTopic || how == byPublish, now)
+	c, result, _ := t.window.add(c, how == byTopic || how == byStripes || how == byPublish, now)
 	if result != added {
 		return result
 	}
@@ -320,6 +361,9 @@ func (t *Track) accept(c envelope.Chunk, how arrival) addResult {
 	}
 	t.received.Add(1)
 	m.received.Inc()
+	if t.driver != nil && how != byStripes {
+		t.driver.inbox.put(input{kind: evWhole, chunk: c, late: how == byBacklog})
+	}
 	wake(t.arrivals)
 	wake(t.poke)
 	return added

@@ -169,7 +169,13 @@ func (w *Window) Chunk(id envelope.ID) (envelope.Chunk, bool) {
 	if !ok {
 		return envelope.Chunk{}, false
 	}
-	return h.chunk, true
+	c := h.chunk
+	if c.Init == nil && c.Envelope.Init.Defined() { // an independent chunk came after it
+		if in := w.inits[c.Envelope.Init.KeyString()]; in != nil {
+			c.Init = in.data
+		}
+	}
+	return c, true
 }
 
 // Init returns the init segment with a CID, while a chunk that needs it is in the window.

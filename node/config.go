@@ -42,6 +42,9 @@ type Config struct {
 	// Announce holds further multiaddrs to give out, such as a forwarded port.
 	Announce []string
 
+	// Upload is the most to send, in bits a second. Default: what the uplink is found to carry.
+	Upload int64
+
 	// NoMDNS turns the search for peers on the LAN off.
 	NoMDNS bool
 

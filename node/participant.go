@@ -43,7 +43,7 @@ func newParticipant(name string, role mesh.Role, cfg Config) (*participant, erro
 	p := &participant{cfg: cfg, name: name, log: cfg.Log, started: time.Now()}
 	var err error
 	p.mesh, err = mesh.New(mesh.Config{
-		Key: cfg.Key, Role: role, Listen: cfg.Listen, Announce: cfg.Announce, MDNS: !cfg.NoMDNS,
+		Key: cfg.Key, Role: role, Listen: cfg.Listen, Announce: cfg.Announce, Upload: cfg.Upload, MDNS: !cfg.NoMDNS,
 		Version: Version, Log: cfg.Log, Metrics: metrics,
 	})
 	if errors.Is(err, mesh.ErrConfig) {

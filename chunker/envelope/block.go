@@ -44,6 +44,15 @@ func fragmentHash(b []byte) (h [HashSize]byte) {
 	return h
 }
 
+// FragmentSize returns the fragment size in bytes to cut a block of size bytes with so that it spreads well: the number
+// of fragments is a multiple of 16, the stripes of a track (mesh/PROTOCOL.md), and none is over DefaultFragment.
+func FragmentSize(size int) int {
+	const stripes = 16
+	each := max((size+stripes*DefaultFragment-1)/(stripes*DefaultFragment), 1) // fragments a stripe
+	count := min(each*stripes, MaxBlock/DefaultFragment)
+	return max((size+count-1)/count, MinFragment)
+}
+
 // SetBlock fills Block, BlockSize, FragmentSize and Fragments from a block. A fragmentSize of zero means
 // DefaultFragment.
 func (e *Envelope) SetBlock(block []byte, fragmentSize int) {

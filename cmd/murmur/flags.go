@@ -10,6 +10,7 @@ import (
 type peerFlags struct {
 	Dir       string        `type:"path" placeholder:"DIR" help:"Folder of the key files (default: murmur in the user's configuration folder)."`
 	Announce  []string      `placeholder:"MULTIADDR" help:"Further addresses to give out, such as a forwarded port: /ip4/203.0.113.7/udp/4101/quic-v1."`
+	Upload    bitRate       `placeholder:"8M" help:"Most to upload, in bits a second (default: what the uplink is found to carry)."`
 	MDNS      bool          `name:"mdns" default:"true" negatable:"" help:"Look for peers on the local network."`
 	HTTP      string        `name:"http" placeholder:"ADDR" default:"${http}" help:"Address of the web page and the players' URLs (${default})."`
 	AllowHost []string      `placeholder:"HOST" help:"Host names that the HTTP side answers to beyond this machine's own, when --http is opened to a network."`
@@ -19,7 +20,7 @@ type peerFlags struct {
 
 func (f peerFlags) config(e *env, listen []string) node.Config {
 	return node.Config{
-		Dir: f.Dir, Listen: listen, Announce: f.Announce, NoMDNS: !f.MDNS, HTTP: f.HTTP, AllowHosts: f.AllowHost,
+		Dir: f.Dir, Listen: listen, Announce: f.Announce, Upload: int64(f.Upload), NoMDNS: !f.MDNS, HTTP: f.HTTP, AllowHosts: f.AllowHost,
 		Token: f.Token, Window: f.Window, Tell: func(line string) { e.say("%s", line) }, Log: e.log,
 	}
 }

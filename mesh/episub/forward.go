@@ -57,6 +57,9 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 	c := m.openVerified(d.ID.Seq)
 	if c == nil || c.known {
 		m.stats.Duplicates++
+		if c != nil {
+			m.arrived(c, p, EnvelopeIndex) // it was asked for, and another was faster
+		}
 		return m.out
 	}
 	age := h.Age + m.n[p].owd()
@@ -68,11 +71,10 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 		m.clock(c, t-age)
 		m.feed(t, m.envelopeLane(), p, d.ID.Seq, t-m.published(c))
 	}
-	if !m.joined {
-		m.joined, m.floor, m.low, m.backTo = true, d.ID.Seq, d.ID.Seq, 0
-	}
+	m.start(d.ID.Seq)
 	c.hops = h.Hops + 1
 	m.forwardEnvelope(t, c, p)
+	m.idle(t, c)
 	m.release(t, c)
 	return m.end(t)
 }

@@ -191,8 +191,26 @@ func (m *Machine) join(n *neighbour) {
 	}
 	m.joined = true
 	m.floor, m.backTo = n.newest+1, n.newest
-	if back := uint64(n.indep); n.indep != 255 && back <= n.newest && int64(back)*m.dur <= int64(m.cfg.Backfill) {
+	if m.fresh(n.newest) {
+		m.floor = 0
+	} else if back := uint64(n.indep); n.indep != 255 && back <= n.newest && int64(back)*m.dur <= int64(m.cfg.Backfill) {
 		m.floor = n.newest - back
+	}
+	m.low = m.floor
+}
+
+// fresh reports whether a track whose newest chunk is seq has only just begun: then all of it is wanted, also where no
+// neighbour has an independent chunk complete yet.
+func (m *Machine) fresh(seq uint64) bool { return seq <= uint64(int64(m.cfg.Backfill)/m.dur) }
+
+// start sets, where no neighbour has spoken before chunk seq came, that it is wanted and what follows.
+func (m *Machine) start(seq uint64) {
+	if m.joined {
+		return
+	}
+	m.joined, m.floor, m.backTo = true, seq, 0
+	if m.fresh(seq) {
+		m.floor, m.backTo = 0, seq
 	}
 	m.low = m.floor
 }

@@ -231,7 +231,8 @@ func (m *Machine) requestFragments(now int64, c *chunk, need bitset) {
 	if c.tries >= maxTries {
 		return
 	}
-	c.tries++
+	sent := uint8(0)
+	defer func() { c.tries += sent }() // looking for a neighbour that has it is not a try
 	most := max(4, (need.count()+5)/6)
 	for !need.empty() && len(m.requests) < maxRequests {
 		p := m.server(now, c, need.first(0))
@@ -251,6 +252,7 @@ func (m *Machine) requestFragments(now int64, c *chunk, need bitset) {
 			}
 		}
 		m.sendRequest(now, p, c, false, set)
+		sent = 1
 	}
 }
 

@@ -9,6 +9,7 @@ type lane struct {
 	was      Peer   // the parent before, which may still have fragments under way
 	wasUntil int64  // and until when
 	fed      bool   // parent's fragments come
+	granted  bool   // next said yes
 	asked    int64  // when next was
 	deadline int64  // when next has failed
 	limit    uint16 // what we told next
@@ -207,7 +208,7 @@ const (
 // ask asks p for lane s.
 func (m *Machine) ask(now int64, s int, p Peer, limit uint16) {
 	l, n := &m.lane[s], &m.n[p]
-	l.next, l.asked, l.limit = p, now, limit
+	l.next, l.asked, l.granted, l.limit = p, now, false, limit
 	l.deadline = now + n.rtt + 300e6
 	n.feeds |= 1 << s
 	n.want |= 1 << s
@@ -226,6 +227,7 @@ func (m *Machine) granted(now int64, p Peer, set uint32) {
 		switch {
 		case set&(1<<s) == 0:
 		case l.next == p:
+			l.granted = true
 			l.deadline = now + 3*m.dur + 400e6
 		case l.parent != p:
 			m.n[p].leave |= 1 << s // too late, we went elsewhere

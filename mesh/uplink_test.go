@@ -1,0 +1,140 @@
+package mesh
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"murmuration/mesh/episub"
+)
+
+func TestUplinkKeepsTheOrderOfClassesAndThePace(t *testing.T) {
+	u := newUplink(1e6) // a kilobyte a millisecond
+	for i := range 20 {
+		u.put(parcel{to: "a", class: episub.ClassData, size: 4000, index: int16(i)})
+	}
+	u.put(parcel{to: "a", class: episub.ClassRepair, size: 4000})
+	u.put(parcel{to: "a", class: episub.ClassRelay, size: 4000})
+	u.put(parcel{to: "a", class: episub.ClassControl, size: 100})
+	out, wait := u.next(0, nil)
+	var classes []episub.Class
+	for _, p := range out {
+		classes = append(classes, p.class)
+	}
+	if want := []episub.Class{episub.ClassControl, episub.ClassRelay, episub.ClassData}; !slices.Equal(classes, want) {
+		t.Errorf("released %v, want %v", classes, want)
+	}
+	if wait != 0 {
+		t.Errorf("asked to wait %v although something was released", wait)
+	}
+	if out, wait = u.next(0, nil); len(out) != 0 || wait <= 0 || wait > 10*time.Millisecond {
+		t.Errorf("released %d, wait %v", len(out), wait)
+	}
+	bytes, last := 0, time.Duration(0)
+	for now := time.Duration(0); now < 500*time.Millisecond; now += time.Millisecond {
+		out, _ = u.next(now, nil)
+		for _, p := range out {
+			bytes += p.size
+			last = now
+			u.done(p.to, p.size)
+		}
+	}
+	if bytes != 20*4000 || last < 70*time.Millisecond || last > 90*time.Millisecond {
+		t.Errorf("%d bytes until %v", bytes, last)
+	}
+}
+
+func TestUplinkDoesNotWaitForOneSlowNeighbour(t *testing.T) {
+	u := newUplink(1e9)
+	for range 30 {
+		u.put(parcel{to: "slow", class: episub.ClassData, size: 6000})
+		u.put(parcel{to: "quick", class: episub.ClassData, size: 6000})
+	}
+	got := map[peer.ID]int{}
+	for range 100 {
+		out, _ := u.next(0, nil)
+		for _, p := range out {
+			got[p.to]++
+			if p.to == "quick" {
+				u.done(p.to, p.size)
+			}
+		}
+	}
+	if got["quick"] != 30 || got["slow"] != flyingMax/6000 {
+		t.Errorf("released %v", got)
+	}
+	u.forget("slow")
+	if u.waiting() {
+		t.Error("something waits for a neighbour that is gone")
+	}
+	u.put(parcel{to: "old", class: episub.ClassData, size: 1})
+	if out, _ := u.next(parcelMax+1, nil); len(out) != 0 {
+		t.Error("what is too old was released")
+	}
+}
+
+func TestBudgetFollowsTheDelays(t *testing.T) {
+	b := newBudget(0, 1e6)
+	b.join(2)
+	now := time.Unix(0, 0)
+	sent := uint64(0)
+	step := func(rate float64, wait time.Duration) {
+		now = now.Add(budgetEvery)
+		sent += uint64(rate * budgetEvery.Seconds() / 2)
+		b.sample(now, map[peer.ID]connSample{"a": {sent, wait}, "b": {sent, wait}}, int(2*sent))
+	}
+	for range 20 {
+		step(0.9*b.total(), 5*time.Millisecond)
+	}
+	if b.total() < 5e6 {
+		t.Errorf("used and not delayed, the budget grew to %.0f only", b.total())
+	}
+	high := b.total()
+	for range 20 {
+		step(0.2*high, 5*time.Millisecond)
+	}
+	if b.total() != high {
+		t.Errorf("hardly used, the budget went from %.0f to %.0f", high, b.total())
+	}
+	for range 12 {
+		step(2e6, 100*time.Millisecond)
+	}
+	if b.total() > 2e6 {
+		t.Errorf("with all connections delayed at 2 MB/s, the budget is %.0f", b.total())
+	}
+	if s := b.share(); s > b.total()/2 || s < b.total()/8 {
+		t.Errorf("half of %.0f is %.0f", b.total(), s)
+	}
+	if c := newBudget(5e5, 1e6); c.total() != 5e5 {
+		t.Errorf("capped at 500 kB/s, the budget is %.0f", c.total())
+	}
+}
+
+func TestLeavingKeepsTheNearAndSomeAtRandom(t *testing.T) {
+	var all []acquaintance
+	for i := range 40 {
+		all = append(all, acquaintance{
+			id: peer.ID(rune('a' + i)), rtt: time.Duration(i+1) * time.Millisecond, random: uint64(i*7919) % 40,
+			inUse: i == 39,
+		})
+	}
+	all[38].rtt = 0 // not measured
+	gone := leaving(all, 30)
+	if len(gone) != 10 {
+		t.Fatalf("%d leave", len(gone))
+	}
+	for _, a := range all {
+		left := slices.Contains(gone, a.id)
+		if left && (a.inUse || a.rtt == 0 || a.random < keptAtRandom) {
+			t.Errorf("%+v was let go", a)
+		}
+		if left && a.rtt < 15*time.Millisecond {
+			t.Errorf("a near one was let go: %+v", a)
+		}
+	}
+	if len(leaving(all[:30], 30)) != 0 {
+		t.Error("someone leaves although nobody has to")
+	}
+}
