@@ -1,0 +1,257 @@
+package episub
+
+import "math/bits"
+
+// lane is one tree as seen from here: where it comes from and where it goes.
+type lane struct {
+	parent   Peer   // pushes it to us, or did last
+	next     Peer   // asked, and not delivering yet
+	was      Peer   // the parent before, which may still have fragments under way
+	fed      bool   // parent's fragments come
+	granted  bool   // next said yes
+	deadline int64  // when next has failed
+	limit    uint16 // what we told next
+	retry    int64  // not before: next ask
+	settle   int64  // not before: next change for a better parent
+	moves    uint8  // recent changes: the dwell time doubles with each
+	better   Peer   // better at the last look
+	streak   uint8  // looks in a row that found it better
+	fails    uint8  // asks in a row that failed
+	late     uint8  // chunks in a row that were late
+	fedSeq   uint64 // newest chunk that the parent pushed
+	bound    int64  // age when last fed: the feasibility distance
+	age      estimate
+	wait     estimate // from a fragment's arrival until the last child has it, on our uplink
+	kidSet   uint64
+	kids     uint8
+	order    []Peer // children, the heaviest first
+	weight   uint32 // peers below us
+}
+
+// adopt makes p, whose fragments have come, the parent of lane s, and leaves the parent before.
+func (m *Machine) adopt(now int64, s int, p Peer) {
+	l := &m.lane[s]
+	old := l.parent
+	l.next = nobody
+	if old == p {
+		return
+	}
+	if old != nobody {
+		l.was = old
+		m.n[old].feeds &^= 1 << s
+		m.n[old].leave |= 1 << s
+		m.queue(old, HasLeave)
+	}
+	if l.fed {
+		m.stats.Changes++
+		l.moves = min(l.moves+1, 5)
+	}
+	l.settle = now + int64(m.cfg.Dwell)<<l.moves + m.rng.Int64N(int64(m.cfg.Dwell))
+	l.parent = p
+	l.streak, l.better = 0, nobody
+	l.age.reset()
+	m.n[p].feeds |= 1 << s
+}
+
+// lose notes that lane s is not fed any more. The parent stays until another delivers: it may recover.
+func (m *Machine) lose(now int64, s int) {
+	l := &m.lane[s]
+	if l.parent != nobody && !m.up(l.parent) {
+		l.parent = nobody
+	}
+	if l.fed {
+		m.stats.Lost++
+		l.fed = false
+		l.retry = now
+		m.stale(s)
+		m.tellKids(s)
+	}
+	l.late = 0
+}
+
+// seek finds parents: at once for lanes without a feed, and every quarter of a second better ones for the others.
+func (m *Machine) seek(now int64) {
+	if m.cfg.Origin {
+		return
+	}
+	start := m.rng.IntN(m.lanes)
+	for i := range m.lanes {
+		s := (start + i) % m.lanes
+		l := &m.lane[s]
+		if !l.fed && l.next == nobody && now >= l.retry {
+			if p, _ := m.best(now, s); p != nobody {
+				m.ask(now, s, p, 0xffff)
+			} else {
+				l.retry = now + 100e6
+			}
+		}
+	}
+	if now < m.nextLook {
+		return
+	}
+	m.nextLook = now + 200e6 + m.rng.Int64N(100e6)
+	for i := range m.lanes {
+		m.improve(now, (start+i)%m.lanes)
+	}
+}
+
+// improve asks for a better parent of lane s where one has been better twice in a row.
+func (m *Machine) improve(now int64, s int) {
+	l := &m.lane[s]
+	if !l.fed || l.next != nobody || l.age.n < 3 || now < l.settle {
+		return
+	}
+	if l.moves > 0 && now > l.settle+10e9 {
+		l.moves--
+		l.settle = now
+	}
+	p, cost := m.best(now, s)
+	have := l.age.mid + spread(m.n[l.parent].feeds&^(1<<s)) + int64(Gamma*float64(m.n[l.parent].drain))
+	margin := int64(m.cfg.Margin) + have/16
+	if p == nobody || p == l.parent || cost+margin > have {
+		l.streak = 0
+		return
+	}
+	if l.streak++; l.streak < 2 || now < m.changes || m.rng.IntN(2) == 0 {
+		return
+	}
+	l.streak = 0
+	m.changes = now + 400e6
+	n := &m.n[p]
+	m.ask(now, s, p, toAge(l.age.mid-n.owd()-margin/2))
+}
+
+// best returns the neighbour through which lane s is expected to come soonest, and when. It never returns one that
+// hangs below us as far as can be known: while we have children in the lane, only one whose age is below the last
+// that we told them, or one that has been fed since we were not.
+func (m *Machine) best(now int64, s int) (Peer, int64) {
+	l := &m.lane[s]
+	found, least := nobody, int64(1)<<62
+	for live := m.live; live != 0; live &= live - 1 {
+		p := Peer(bits.TrailingZeros64(live))
+		n := &m.n[p]
+		if !n.shows(s) || n.kidOf&(1<<s) != 0 || n.banned || now < n.avoid || int32(now/1e6) < n.refused[s] ||
+			p == l.parent || now-n.heard > stateLife {
+			continue
+		}
+		age := int64(n.age[s]) * 1e3
+		if !l.fed && l.kids > 0 && age >= l.bound && n.newest <= l.fedSeq+1 {
+			continue
+		}
+		cost := int64(n.cost[s])*1e3 + n.owd() + spread(n.feeds) + int64(Gamma*float64(n.drain))
+		if n.room == 0 {
+			if l.fed {
+				continue
+			}
+			cost += 300e6
+		}
+		if cost < least {
+			found, least = p, cost
+		}
+	}
+	return found, least
+}
+
+// stateLife is how long a neighbour's State counts, in nanoseconds.
+const stateLife = 6e9
+
+// spread is what is added to the cost of a neighbour for each lane that it carries for us already: fragments that
+// share a connection are paced one behind the other, and trees that share a peer fall together.
+func spread(feeds uint32) int64 {
+	k := int64(bits.OnesCount32(feeds))
+	return k * (k + 1) * 5e6 / 2
+}
+
+// ask asks p for lane s.
+func (m *Machine) ask(now int64, s int, p Peer, limit uint16) {
+	l, n := &m.lane[s], &m.n[p]
+	l.next, l.granted, l.limit = p, false, limit
+	l.deadline = now + n.rtt + 300e6
+	n.feeds |= 1 << s
+	n.want |= 1 << s
+	n.wantFrom = m.newest + 1
+	if !l.fed && m.newest > 0 {
+		n.wantFrom = max(m.newest-1, m.floor)
+	}
+	m.stats.Asked++
+	m.queue(p, HasWant)
+}
+
+// granted notes that p will push us lanes.
+func (m *Machine) granted(now int64, p Peer, set uint32) {
+	for s := range m.lanes {
+		l := &m.lane[s]
+		switch {
+		case set&(1<<s) == 0:
+		case l.next == p:
+			l.granted = true
+			l.deadline = now + 3*m.dur + 400e6
+		case l.parent != p:
+			m.n[p].leave |= 1 << s // too late, we went elsewhere
+			m.queue(p, HasLeave)
+		}
+	}
+}
+
+// refusedBy notes that p will not push us lanes, or not any more.
+func (m *Machine) refusedBy(now int64, p Peer, r *Refuse) {
+	n := &m.n[p]
+	hint := nobody
+	if r.Instead != 0 && r.Instead != m.cfg.ID {
+		for live := m.live; live != 0; live &= live - 1 {
+			if q := Peer(bits.TrailingZeros64(live)); m.n[q].id == r.Instead {
+				hint = q
+			}
+		}
+		if hint == nobody {
+			m.act(Action{Kind: Suggest, Peer: p, Short: r.Instead})
+		}
+	}
+	for s := range m.lanes {
+		if r.Lanes&(1<<s) == 0 {
+			continue
+		}
+		l := &m.lane[s]
+		n.refused[s] = int32((now + int64(r.Retry)*1e6) / 1e6)
+		if l.next == p {
+			m.giveUp(now, s)
+			if hint != nobody && !l.fed && m.n[hint].kidOf&(1<<s) == 0 && m.n[hint].shows(s) && now >= m.n[hint].avoid &&
+				int32(now/1e6) >= m.n[hint].refused[s] && l.kids == 0 {
+				m.ask(now, s, hint, 0xffff)
+			}
+		}
+		if l.parent == p {
+			n.feeds &^= 1 << s
+			l.parent = nobody
+			m.lose(now, s)
+		}
+	}
+	m.seek(now)
+}
+
+// giveUp ends the ask for lane s without a verdict on who was asked.
+func (m *Machine) giveUp(now int64, s int) {
+	l := &m.lane[s]
+	m.n[l.next].feeds &^= 1 << s
+	l.next = nobody
+	l.fails = min(l.fails+1, 6)
+	if !l.fed {
+		l.retry = now + m.rng.Int64N(int64(10e6)<<l.fails)
+	}
+}
+
+// expire ends what has waited too long: asks without an answer, grants without a delivery, requests.
+func (m *Machine) expire(now int64) {
+	for s := range m.lanes {
+		l := &m.lane[s]
+		if l.next == nobody || now < l.deadline {
+			continue
+		}
+		p := l.next
+		m.n[p].leave |= 1 << s
+		m.queue(p, HasLeave)
+		m.giveUp(now, s)
+		m.suspect(now, p)
+	}
+	m.expireRequests(now)
+}

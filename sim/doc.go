@@ -1,0 +1,6 @@
+// Package sim describes what is simulated: scenarios (who is there, how they are connected, when they come and go,
+// what goes wrong), where peers are on a plane or on the globe, and the results that a run is judged by.
+//
+// It runs nothing itself. sim/model runs a scenario with thousands of mesh/episub state machines under a discrete-event
+// network. Everything a run needs beyond the scenario comes from its seed, so a run can be repeated exactly.
+package sim

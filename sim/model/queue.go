@@ -1,0 +1,86 @@
+package model
+
+// kind says what an event is.
+type kind uint8
+
+const (
+	evTick     kind = iota // a: node
+	evEnqueue              // b: message, which its connection's pacing held back
+	evUplink               // a: node, whose uplink is free for what waits
+	evArrive               // b: message, at the receiver's downlink
+	evReceive              // b: message, received
+	evPublish              // a: chunk
+	evJoin                 // a: node
+	evLeave                // a: node
+	evLink                 // b: connection, its handshake is done
+	evUnlink               // b: connection, its end has been noticed; a: by which side
+	evTend                 // a: node, which looks after its number of neighbours
+	evHeal                 // a: cut
+	evCut                  // a: cut
+	evSnapshot             // a: 0 at the start of the measurement, 1 at its end
+	evSecond               // progress
+)
+
+// event is something that will happen.
+type event struct {
+	at   int64
+	turn uint32 // order among events of the same instant
+	kind kind
+	a    int32
+	b    int32
+}
+
+func (e *event) before(f *event) bool { return e.at < f.at || e.at == f.at && int32(e.turn-f.turn) < 0 }
+
+// queue is a 4-ary heap of events.
+type queue struct {
+	heap []event
+	turn uint32
+}
+
+func (q *queue) push(at int64, k kind, a, b int32) {
+	q.turn++
+	q.heap = append(q.heap, event{})
+	h := q.heap
+	e := event{at, q.turn, k, a, b}
+	i := len(h) - 1
+	for i > 0 {
+		up := (i - 1) / 4
+		if !e.before(&h[up]) {
+			break
+		}
+		h[i] = h[up]
+		i = up
+	}
+	h[i] = e
+}
+
+func (q *queue) pop() event {
+	h := q.heap
+	top, n := h[0], len(h)-1
+	e := h[n]
+	q.heap = h[:n]
+	h = q.heap
+	i := 0
+	for {
+		child := 4*i + 1
+		if child >= n {
+			break
+		}
+		least := child
+		for c := child + 1; c < min(child+4, n); c++ {
+			if h[c].before(&h[least]) {
+				least = c
+			}
+		}
+		if !h[least].before(&e) {
+			break
+		}
+		h[i] = h[least]
+		i = least
+	}
+	if n > 0 {
+		h[i] = e
+	}
+	return top
+}
