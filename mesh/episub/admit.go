@@ -34,8 +34,19 @@ func (m *Machine) admit(now int64, p Peer, w *Want) {
 		n.grant |= 1 << s
 		m.queue(p, HasGrant)
 		l.wait.mid += m.step(s)
+		if n.weight[s] > 0 {
+			l.relay.mid += m.step(s)
+		}
 		m.catchUp(now, s, p, w.From)
 	}
+}
+
+// priceFor returns the age at which p would be sent fragments of lane s as a further child.
+func (m *Machine) priceFor(p Peer, s int) int64 {
+	if m.n[p].weight[s] > 0 {
+		return m.relayCost(s)
+	}
+	return m.cost(s)
 }
 
 // step is how much later a further child of lane s is served than the last one.
@@ -53,7 +64,7 @@ func (m *Machine) refusal(now int64, p Peer, s int, limit uint16) int64 {
 		if !l.fed || l.parent == p {
 			return 300 + m.rng.Int64N(300)
 		}
-		if limit != 0xffff && toAge(m.cost(s)) > limit {
+		if c := m.priceFor(p, s); limit != 0xffff && toAge(c) > limit {
 			return 1500 + m.rng.Int64N(1500)
 		}
 	} else if limit != 0xffff && toAge(l.wait.mid+m.step(s)) > limit {
@@ -115,7 +126,7 @@ func (m *Machine) kidsOf(x WantLane) int {
 }
 
 // value says how much a child of lane s passes on: what hangs below it, and what it could carry.
-func (n *neighbour) value(s int) int { return int(n.weight[s])*4 + int(min(n.room, 32))/4 }
+func (n *neighbour) value(s int) int { return int(n.weight[s])*4 + int(n.room)/16 }
 
 // preempt makes room for p in lane s by dropping the child that gives least, if it gives clearly less: of that lane
 // only, or of any stripe.

@@ -39,6 +39,15 @@ func (m *Machine) cost(s int) int64 {
 	return l.age.mid + l.wait.mid + m.step(s)
 }
 
+// relayCost is cost for a child that passes the lane on.
+func (m *Machine) relayCost(s int) int64 {
+	l := &m.lane[s]
+	if c := m.cost(s); c < 0 || m.cfg.Origin {
+		return c
+	}
+	return l.age.mid + l.relay.mid + m.step(s)
+}
+
 // adverts sends our State to the neighbours whose turn it is: soon where it changed enough to matter, else seldom.
 func (m *Machine) adverts(now int64) {
 	if !m.started {
@@ -92,7 +101,7 @@ func (m *Machine) state(now int64, s *State) {
 			age = m.lane[i].age.mid
 		}
 		s.Fed |= 1 << i
-		s.Lanes[i] = Lane{Age: toAge(age), Wait: toWait(cost - age), Weight: toCount(m.lane[i].weight)}
+		s.Lanes[i] = Lane{Age: toAge(age), Wait: toWait(cost - age), Relay: toWait(m.relayCost(i) - age), Weight: toCount(m.lane[i].weight)}
 	}
 }
 
@@ -132,7 +141,7 @@ func (m *Machine) send(now int64, p Peer) {
 	data := m.buf[start:len(m.buf):len(m.buf)]
 	m.stats.Frames++
 	m.stats.ControlBytes += uint64(len(data))
-	m.spend(now, len(data)+m.cfg.Overhead)
+	m.spend(now, len(data)+m.cfg.Overhead, ClassControl)
 	m.act(Action{Kind: SendControl, Class: ClassControl, Peer: p, ID: ID{m.epoch, m.newest}, Data: data})
 }
 

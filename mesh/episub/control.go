@@ -56,6 +56,7 @@ type State struct {
 type Lane struct {
 	Age    uint16 // publish to here, in ageUnit
 	Wait   uint8  // from here until a further child would have its fragment sent, in waitUnit
+	Relay  uint8  // the same for a child that passes the lane on, and so is served before the others
 	Weight uint8  // how many peers hang below the sender, saturating
 }
 

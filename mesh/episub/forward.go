@@ -80,16 +80,22 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 // release takes in the fragments of c that were held for its envelope.
 func (m *Machine) release(now int64, c *chunk) {
 	kept := m.held[:0]
+	m.freed = m.freed[:0]
 	for _, x := range m.held {
-		switch {
-		case x.seq != c.ID.Seq:
+		if x.seq == c.ID.Seq {
+			m.freed = append(m.freed, x)
+		} else if x.seq+uint64(len(m.ring)) > c.ID.Seq {
 			kept = append(kept, x)
-		case int(x.index) < c.Fragments && m.up(x.from):
-			m.accept(now, c, x.from, int(x.index), x.at-x.age, x.hops, x.data)
 		}
 	}
 	clear(m.held[len(kept):])
 	m.held = kept
+	for _, x := range m.freed {
+		if int(x.index) < c.Fragments && m.up(x.from) && !m.n[x.from].banned {
+			m.accept(now, c, x.from, int(x.index), x.at-x.age, x.hops, x.data)
+		}
+	}
+	clear(m.freed)
 }
 
 // Fragment takes in a fragment that came from p. data is opaque: it goes to the host's Keep, now or when the envelope
@@ -154,6 +160,7 @@ func (m *Machine) accept(now int64, c *chunk, p Peer, i int, pub int64, hops uin
 		}
 	}
 	l.wait.add(max(m.busy-now, 0))
+	l.relay.add(max(m.urgent-now, 0))
 	if have := c.have; have == fill(c.Fragments) {
 		c.done = true
 		if !c.given {
@@ -182,11 +189,11 @@ func (m *Machine) push(now int64, c *chunk, i int, k Peer, age int64, hops uint8
 		return
 	}
 	sent.set(i)
-	m.spend(now, c.bytes(i)+m.cfg.Overhead)
 	class := ClassData
 	if m.n[k].weight[m.laneOf(i)] > 0 {
 		class = ClassRelay
 	}
+	m.spend(now, c.bytes(i)+m.cfg.Overhead, class)
 	m.act(Action{Kind: SendFragment, Class: class, Peer: k, ID: c.ID, Index: int16(i), Hops: hops, Age: time.Duration(age)})
 }
 
@@ -207,7 +214,7 @@ func (m *Machine) forwardEnvelope(now int64, c *chunk, from Peer) {
 func (m *Machine) sendEnvelope(now int64, c *chunk, k Peer) {
 	if sent := m.sentEnvelope(c); *sent&(1<<k) == 0 {
 		*sent |= 1 << k
-		m.spend(now, c.EnvelopeSize+m.cfg.Overhead)
+		m.spend(now, c.EnvelopeSize+m.cfg.Overhead, ClassControl)
 		age := now - m.published(c)
 		m.act(Action{Kind: SendFragment, Class: ClassControl, Peer: k, ID: c.ID, Index: EnvelopeIndex, Hops: c.hops, Age: time.Duration(age)})
 	}
@@ -229,7 +236,12 @@ func (m *Machine) feed(now int64, s int, p Peer, seq uint64, age int64) {
 	if seq > l.fedSeq {
 		l.fedSeq, l.late = seq, 0
 	}
-	l.age.add(max(age, 0))
+	if now-age >= l.asked || l.age.n == 0 { // what was published before we asked came late for that reason
+		if now-age < l.asked {
+			age = min(age, m.usual())
+		}
+		l.age.add(max(age, 0))
+	}
 	l.bound = l.age.mid
 }
 

@@ -41,6 +41,7 @@ type Machine struct {
 	backTo  uint64 // newest chunk when we joined: up to it, chunks are fetched rather than pushed
 	joined  bool   // floor is set
 	held    []held // fragments that wait for an envelope
+	freed   []held // those whose envelope has just come
 
 	refSeq   uint64        // the chunk that the clock rests on
 	refTime  time.Duration // its decode time
@@ -55,6 +56,7 @@ type Machine struct {
 	hasInd  bool
 
 	busy     int64 // when what was sent so far has left the uplink, by the budget
+	urgent   int64 // the same for what goes before fragments for leaves
 	load     float64
 	changes  int64 // not before: next voluntary change of a parent
 	nextLook int64 // not before: next search for better parents
@@ -227,8 +229,12 @@ func (m *Machine) act(a Action) { m.out = append(m.out, a) }
 const packets = 1.05
 
 // spend accounts for bytes that leave now.
-func (m *Machine) spend(now int64, bytes int) {
-	m.busy = max(m.busy, now) + int64(float64(bytes)*packets/m.cfg.Budget*1e9)
+func (m *Machine) spend(now int64, bytes int, class Class) {
+	t := int64(float64(bytes) * packets / m.cfg.Budget * 1e9)
+	m.busy = max(m.busy, now) + t
+	if class <= ClassRelay {
+		m.urgent = max(m.urgent, now) + t
+	}
 }
 
 // envelopeLane is the lane that envelopes flow down.

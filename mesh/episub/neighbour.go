@@ -16,6 +16,7 @@ type neighbour struct {
 	fed      uint32       // lanes that it is fed
 	age      [lanes]int32 // microseconds
 	cost     [lanes]int32 // age + wait, microseconds
+	relay    [lanes]int32 // the same for a child that passes the lane on
 	weight   [lanes]uint8
 
 	kidOf   uint32 // lanes that we push to it
@@ -63,6 +64,7 @@ func (n *neighbour) take(now int64, s *State) {
 			l := &s.Lanes[i]
 			n.age[i] = int32(l.Age) * (ageUnit / 1e3)
 			n.cost[i] = n.age[i] + int32(l.Wait)*(waitUnit/1e3)
+			n.relay[i] = n.age[i] + int32(l.Relay)*(waitUnit/1e3)
 			n.weight[i] = l.Weight
 		} else {
 			n.weight[i] = 0

@@ -109,9 +109,9 @@ func (m *Machine) check(now int64, c *chunk, pub int64) {
 func (m *Machine) due(s int, pub int64) int64 {
 	l := &m.lane[s]
 	if l.age.n == 0 {
-		return pub + m.usual() + 2*int64(m.cfg.Grace)
+		return pub + min(m.usual()+2*int64(m.cfg.Grace), int64(m.cfg.Deadline)/2)
 	}
-	return pub + l.age.mid*3/2 + max(4*l.age.dev, int64(m.cfg.Grace))
+	return pub + min(l.age.mid*3/2+max(4*l.age.dev, int64(m.cfg.Grace)), int64(m.cfg.Deadline)/2)
 }
 
 // usual returns the age of the lanes that are fed, on average, or 300 ms.
@@ -370,7 +370,7 @@ func (m *Machine) serve(now int64, p Peer, a *Asks) {
 			}
 			n.repairs++
 			sent.set(f)
-			m.spend(now, c.bytes(f)+m.cfg.Overhead)
+			m.spend(now, c.bytes(f)+m.cfg.Overhead, ClassRepair)
 			m.act(Action{
 				Kind: SendFragment, Class: ClassRepair, Peer: p, ID: c.ID, Index: int16(f), Hops: c.maxHops,
 				Age: time.Duration(now - m.published(c)),

@@ -9,6 +9,7 @@ type lane struct {
 	was      Peer   // the parent before, which may still have fragments under way
 	fed      bool   // parent's fragments come
 	granted  bool   // next said yes
+	asked    int64  // when next was
 	deadline int64  // when next has failed
 	limit    uint16 // what we told next
 	retry    int64  // not before: next ask
@@ -22,6 +23,7 @@ type lane struct {
 	bound    int64  // age when last fed: the feasibility distance
 	age      estimate
 	wait     estimate // from a fragment's arrival until the last child has it, on our uplink
+	relay    estimate // the same for the last child that passes the lane on
 	kidSet   uint64
 	kids     uint8
 	order    []Peer // children, the heaviest first
@@ -138,7 +140,11 @@ func (m *Machine) best(now int64, s int) (Peer, int64) {
 		if !l.fed && l.kids > 0 && age >= l.bound && n.newest <= l.fedSeq+1 {
 			continue
 		}
-		cost := int64(n.cost[s])*1e3 + n.owd() + spread(n.feeds) + int64(Gamma*float64(n.drain))
+		sent := n.cost[s]
+		if l.weight > 0 {
+			sent = n.relay[s]
+		}
+		cost := int64(sent)*1e3 + n.owd() + spread(n.feeds) + int64(Gamma*float64(n.drain))
 		if n.room == 0 {
 			if l.fed {
 				continue
@@ -165,7 +171,7 @@ func spread(feeds uint32) int64 {
 // ask asks p for lane s.
 func (m *Machine) ask(now int64, s int, p Peer, limit uint16) {
 	l, n := &m.lane[s], &m.n[p]
-	l.next, l.granted, l.limit = p, false, limit
+	l.next, l.asked, l.granted, l.limit = p, now, false, limit
 	l.deadline = now + n.rtt + 300e6
 	n.feeds |= 1 << s
 	n.want |= 1 << s

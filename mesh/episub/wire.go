@@ -95,7 +95,7 @@ func (s *State) append(b []byte) []byte {
 	for i := range s.Lanes {
 		if s.Fed&(1<<i) != 0 {
 			l := &s.Lanes[i]
-			b = append(b, byte(l.Age>>8), byte(l.Age), l.Wait, l.Weight)
+			b = append(b, byte(l.Age>>8), byte(l.Age), l.Wait, l.Relay, l.Weight)
 		}
 	}
 	return b
@@ -108,7 +108,7 @@ func (s *State) decode(r *reader) {
 	for i := range s.Lanes {
 		s.Lanes[i] = Lane{}
 		if s.Fed&(1<<i) != 0 {
-			s.Lanes[i] = Lane{Age: r.u16(), Wait: r.u8(), Weight: r.u8()}
+			s.Lanes[i] = Lane{Age: r.u16(), Wait: r.u8(), Relay: r.u8(), Weight: r.u8()}
 		}
 	}
 }
