@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"math"
 	"time"
 )
@@ -79,12 +78,4 @@ func (p *Plan) Position(node int) (x, y float64, onGlobe bool) {
 	const golden = 2.399963229728653 // radians: neighbouring numbers get distant directions
 	r, angle := float64(p.Delay(0, node))/float64(time.Millisecond), golden*float64(at)
 	return r * math.Cos(angle), r * math.Sin(angle), false
-}
-
-// Check reports what is wrong with a scenario that was changed after it was loaded.
-func (s *Scenario) Check() error {
-	if s.Duration < time.Second || s.Duration > 24*time.Hour || s.Warmup < 0 || s.Warmup > time.Hour {
-		return fmt.Errorf("%w %s: it is measured for 1s to 24h, after a warm-up of at most 1h", ErrScenario, s.Name)
-	}
-	return s.check()
 }
