@@ -77,19 +77,27 @@ type run struct {
 	err     error // the first failure
 	opened  bool  // the measurement began
 	closed  bool  // the measurement ended
+	named   int   // chunks whose bringer the participant named, and of these
+	agreed  int   // those that the wire said the same of
 }
 
 // Run runs a scenario and returns what came of it. When ctx ends, it returns what there is, with ctx's error.
 func Run(ctx context.Context, cfg Config) (sim.Result, *sim.Detail, error) {
+	_, result, detail, err := execute(ctx, cfg)
+	return result, detail, err
+}
+
+// execute runs a scenario and keeps the run.
+func execute(ctx context.Context, cfg Config) (*run, sim.Result, *sim.Detail, error) {
 	if cfg.System != Murmuration && cfg.System != Gossipsub {
-		return sim.Result{}, nil, fmt.Errorf("%w: %q", ErrSystem, cfg.System)
+		return nil, sim.Result{}, nil, fmt.Errorf("%w: %q", ErrSystem, cfg.System)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	plan, err := sim.NewPlan(cfg.Scenario, cfg.Seed)
 	if err != nil {
-		return sim.Result{}, nil, err
+		return nil, sim.Result{}, nil, err
 	}
 	r := &run{
 		cfg: cfg, plan: plan, ledger: newLedger(plan), rng: rand.New(rand.NewPCG(cfg.Seed, 0x6b6e6f77)),
@@ -109,15 +117,15 @@ func Run(ctx context.Context, cfg Config) (sim.Result, *sim.Detail, error) {
 		r.dismiss()
 	})
 	if !ended {
-		return sim.Result{}, nil, fmt.Errorf("the simulation of %s stopped in virtual time", cfg.System)
+		return nil, sim.Result{}, nil, fmt.Errorf("the simulation of %s stopped in virtual time", cfg.System)
 	}
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	result.Cost.Seconds, result.Cost.Bytes = time.Since(began).Seconds(), mem.HeapSys
 	if r.err != nil {
-		return result, detail, r.err
+		return r, result, detail, r.err
 	}
-	return result, detail, ctx.Err()
+	return r, result, detail, ctx.Err()
 }
 
 // report calls Progress from outside of virtual time until the returned function is called.
@@ -272,18 +280,23 @@ func (r *run) arrive(node int) bool {
 // bringer returns the node that brings a chunk: the one that the participant names, or the one whose packet is being
 // handled.
 func (r *run) bringer(node int, from peer.ID) int {
-	if from != "" {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if i, ok := r.ids[from]; ok {
-			return i
-		}
+	seen := -1
+	if e := r.net.ends[node].Load(); e != nil {
+		seen = e.bringer()
+	}
+	if from == "" {
+		return seen
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	told, ok := r.ids[from]
+	if !ok {
 		return -1
 	}
-	if e := r.net.ends[node].Load(); e != nil {
-		return e.bringer()
+	if r.named++; told == seen {
+		r.agreed++
 	}
-	return -1
+	return told
 }
 
 // acquaintances are the peers that a newcomer is told of. A mesh node has the origin and some others from the link, and
