@@ -76,7 +76,7 @@ type Point struct {
 	Lost   float64 `json:"lost"`
 }
 
-// Waiting is what players would have seen that start with the first independent chunk and a given buffer.
+// Waiting is what players would have seen that play a given time behind the origin.
 type Waiting struct {
 	BufferMS []float64 `json:"buffer_ms"`
 	PerHour  []float64 `json:"stalls_per_hour"` // for each buffer

@@ -92,6 +92,10 @@ func (m *Machine) refusal(now int64, p Peer, s int, limit uint16) int64 {
 // somebody who spreads it.
 const originShare = 3
 
+// originDrain is how long the origin may take to send an average chunk to all its children, in nanoseconds, beyond four
+// copies: more copies would make trees shallower, but the last of them late.
+const originDrain = 75e6
+
 // rationed is refusal for a stripe at the origin: no neighbour gets more than its share while others have none, and
 // the stripes get the same number of children, but two at least. Without that floor, stripes that nobody got from the
 // origin live on repair.
@@ -100,8 +104,7 @@ func (m *Machine) rationed(p Peer, s int) int64 {
 	l, n := &m.lane[s], bits.OnesCount64(m.live)
 	share := max(originShare, (2*stripes+n-1)/n)
 	most := max(2, share*n/stripes)
-	chunk := m.slot(0) * int64(stripes)
-	most = min(most, max(4, int(OriginDrain/chunk)))
+	most = min(most, max(4, int(originDrain/(m.slot(0)*int64(stripes)))))
 	if fair := int(m.cfg.Budget * m.cfg.Use / (m.laneRate(0) * float64(stripes))); most > fair {
 		most = max(fair, 1)
 	}
@@ -241,5 +244,3 @@ func (m *Machine) catchUp(now int64, s int, p Peer, from uint64) {
 		}
 	}
 }
-
-var OriginDrain int64 = 75e6

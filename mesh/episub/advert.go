@@ -58,7 +58,7 @@ func (m *Machine) adverts(now int64) {
 		m.reckon()
 		for s := range m.lanes {
 			c, was := m.cost(s), m.told[s]
-			if (c < 0) != (was < 0) || abs(c-was) > max(30e6, was/4) {
+			if (c < 0) != (was < 0) || abs(c-was) > max(40e6, was/3) {
 				m.stale(s)
 			}
 		}
@@ -67,7 +67,7 @@ func (m *Machine) adverts(now int64) {
 		p := Peer(bits.TrailingZeros64(live))
 		n := &m.n[p]
 		since := now - n.toldAt
-		if since >= int64(m.cfg.Advert) || n.toldGen != m.stateGen && since >= 400e6 {
+		if since >= int64(m.cfg.Advert) || n.toldGen != m.stateGen && since >= 600e6 {
 			m.tell(p)
 		}
 		if n.useful >= 256 {
@@ -114,6 +114,7 @@ func (m *Machine) flush(now int64) {
 		c.Epoch, c.Has = m.epoch, n.pending
 		if n.pending&HasState != 0 {
 			m.state(now, &c.State)
+			c.State.Takes = n.feeds
 			n.toldAt, n.toldGen = now-m.rng.Int64N(int64(m.cfg.Advert)/8), m.stateGen
 		}
 		if n.pending&HasWant != 0 {
@@ -144,6 +145,3 @@ func (m *Machine) send(now int64, p Peer) {
 	m.spend(now, len(data)+m.cfg.Overhead, ClassControl)
 	m.act(Action{Kind: SendControl, Class: ClassControl, Peer: p, ID: ID{m.epoch, m.newest}, Data: data})
 }
-
-var Gamma = 0.0
-var Alpha = int64(0)

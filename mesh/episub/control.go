@@ -48,7 +48,8 @@ type State struct {
 	Independent uint8  // Newest-Independent is its newest complete independent chunk; 255: none
 	Room        uint8  // how many more lanes its upload budget could carry, saturating
 	Drain       uint8  // time in which its uplink sends all its children an average chunk, in waitUnit
-	Fed         uint32 // lanes that are being pushed to it
+	Takes       uint32 // lanes that the sender takes from the receiver, or has asked it for
+	Fed         uint32 // lanes that are being pushed to the sender
 	Lanes       [lanes]Lane
 }
 

@@ -1,31 +1,26 @@
 package episub
 
-// estimate follows the middle of a noisy series, and how far it scatters. Each sample moves it by a bounded step, so
-// that an independent chunk, several times the size of the others, or a retransmission does not make a path look bad.
+// estimate follows the mean of a noisy series, and how far it scatters. The mean, not the middle: an independent chunk
+// is several times the size of the others, and a path that only suits the small ones is not a good one. (Following the
+// middle instead made the slowest hundredth of home200 slower by 50 ms.)
 type estimate struct {
 	mid, dev int64 // nanoseconds
-	n        uint8 // samples so far, saturating
+	n        uint8 // samples so far, up to settled
 }
+
+// settled is how many samples make an estimate: two groups of pictures of usual length.
+const settled = 16
 
 // add takes a sample in.
 func (e *estimate) add(x int64) {
 	if e.n == 0 {
-		e.mid, e.dev, e.n = x, x/8, 1
+		*e = estimate{x, x / 8, 1}
 		return
 	}
 	diff := x - e.mid
-	e.dev += (abs(diff) - e.dev) / 16
-	if e.n < 8 {
-		e.n++
-		e.mid += diff / int64(e.n)
-		return
-	}
-	if Alpha > 0 {
-		e.mid += diff / Alpha
-		return
-	}
-	step := e.mid/16 + 2e6
-	e.mid += min(max(diff/4, -step), step)
+	e.dev += (abs(diff) - e.dev) / settled
+	e.n = min(e.n+1, settled)
+	e.mid += diff / int64(e.n)
 }
 
 // reset forgets the series.

@@ -14,12 +14,9 @@ func (m *Machine) Publish(now time.Duration, d Chunk) []Action {
 	if !d.valid() || d.ID.Epoch != m.epoch || m.started && d.ID.Seq <= m.newest {
 		return m.end(t)
 	}
-	c := m.open(d.ID.Seq)
-	if c == nil { // a gap wider than the window
-		m.restart(m.epoch)
-		c = m.open(d.ID.Seq)
-	}
+	c := m.openVerified(d.ID.Seq)
 	m.describe(c, d)
+	m.based = 0 // ours is the clock that all others follow
 	m.clock(c, t)
 	m.joined = true
 	c.have, c.done, c.given = fill(d.Fragments), true, true
@@ -57,7 +54,7 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 	if d.ID.Epoch != m.epoch {
 		return m.out
 	}
-	c := m.open(d.ID.Seq)
+	c := m.openVerified(d.ID.Seq)
 	if c == nil || c.known {
 		m.stats.Duplicates++
 		return m.out
@@ -65,6 +62,9 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 	age := h.Age + m.n[p].owd()
 	m.describe(c, d)
 	if !m.arrived(c, p, EnvelopeIndex) {
+		if abs(t-age-m.published(c)) > jump {
+			m.resume(d.ID.Seq)
+		}
 		m.clock(c, t-age)
 		m.feed(t, m.envelopeLane(), p, d.ID.Seq, t-m.published(c))
 	}
@@ -76,6 +76,9 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 	m.release(t, c)
 	return m.end(t)
 }
+
+// jump is by how much the origin's clock may be off the track's timeline before it counts as a pause, in nanoseconds.
+const jump = 2e9
 
 // release takes in the fragments of c that were held for its envelope.
 func (m *Machine) release(now int64, c *chunk) {
@@ -248,7 +251,7 @@ func (m *Machine) feed(now int64, s int, p Peer, seq uint64, age int64) {
 // unasked tells a neighbour that pushes us a lane that we do not take from it to stop.
 func (m *Machine) unasked(now int64, s int, p Peer) {
 	l := &m.lane[s]
-	if p == l.parent || p == l.next || p == l.was {
+	if p == l.parent || p == l.next || p == l.was && now < l.wasUntil {
 		return
 	}
 	n := &m.n[p]

@@ -35,6 +35,7 @@ type Machine struct {
 
 	epoch   uint64
 	newest  uint64 // newest chunk whose envelope is here
+	last    uint64 // newest chunk that must have been published by now, by the clock
 	started bool   // newest is set
 	floor   uint64 // chunks before it are not wanted
 	low     uint64 // chunks before it are delivered or given up
@@ -49,7 +50,6 @@ type Machine struct {
 	base     int64         // local time at which it was published, as far as we know
 	based    int           // samples that base rests on
 
-	rate    float64 // smoothed bytes a second of the track
 	chunkSz float64 // smoothed chunk size
 	dur     int64   // duration of the newest chunk
 	lastInd uint64  // newest complete independent chunk
@@ -98,10 +98,9 @@ func New(cfg Config, host Host) *Machine {
 		requests: make([]request, 0, maxRequests),
 		out:      make([]Action, 0, 64),
 		buf:      make([]byte, 0, 1<<10),
-		rate:     375e3, // 3 Mbit/s until chunks say otherwise
+		chunkSz:  93_750, // 3 Mbit/s until chunks say otherwise
 		dur:      int64(250 * time.Millisecond),
 	}
-	m.chunkSz = m.rate / 4
 	for i := range m.lane {
 		m.lane[i] = lane{parent: nobody, next: nobody, was: nobody}
 		m.told[i] = -1

@@ -6,8 +6,9 @@ import "time"
 type neighbour struct {
 	id       uint64
 	rtt      int64
-	heard    int64 // when its last frame or fragment came
-	stated   int64 // when its last State came, 0: never
+	heard    int64  // when its last frame or fragment came
+	stated   int64  // when its last State came, 0: never
+	epoch    uint64 // of its last frame
 	newest   uint64
 	complete uint16
 	indep    uint8
@@ -24,7 +25,7 @@ type neighbour struct {
 	avoid   int64  // nothing is asked of it before
 	strikes uint8
 	banned  bool
-	refused [lanes]int32 // milliseconds of local time before which the lane is not asked again
+	refused [lanes]int64 // the lane is not asked before
 	asked   uint8        // requests outstanding at it
 
 	toldAt  int64 // when we last sent it our State
@@ -92,19 +93,19 @@ func (m *Machine) control(now int64, p Peer, b []byte) {
 		return
 	}
 	n.heard = now
-	if c.Epoch < m.epoch {
-		c.Has &^= HasState | HasRequest | HasAbsent
-	}
-	if c.Epoch > m.epoch {
-		if m.cfg.Origin || c.Has&HasState == 0 {
-			return
-		}
-		// A claim: believed once an envelope of that epoch verifies, see Envelope. Nothing to hold back before that.
-		if m.started {
-			return
-		}
+	if c.Epoch > m.epoch && !m.cfg.Origin && !m.started && c.Has&HasState != 0 {
 		m.restart(c.Epoch)
 	}
+	if c.Epoch != m.epoch {
+		// One of us has not heard yet that the origin started anew. The trees hold across that, seqs mean nothing. A higher
+		// epoch is a claim only, but enough to ask for lanes: what comes then is believed when an envelope verifies.
+		c.Has &^= HasRequest | HasAbsent
+		c.State.Complete, c.State.Independent, c.State.Newest = 0, 255, 0
+		if c.Epoch < m.epoch {
+			c.State.Fed = 0
+		}
+	}
+	n.epoch = c.Epoch
 	if c.Has&HasState != 0 {
 		m.hear(now, p, &c.State)
 	}
@@ -130,6 +131,22 @@ func (m *Machine) control(now int64, p Peer, b []byte) {
 	if c.Has&HasAbsent != 0 {
 		m.absent(p, &c.Absent)
 	}
+	if c.Has&HasState != 0 {
+		m.reconcile(p, c.State.Takes)
+	}
+}
+
+// reconcile sets right what p and we think of each other where a message was lost: takes is what p says we push to it.
+func (m *Machine) reconcile(p Peer, takes uint32) {
+	kid := m.n[p].kidOf
+	for s := range m.lanes {
+		switch bit := uint32(1) << s; {
+		case kid&^takes&bit != 0:
+			m.dropChild(s, p)
+		case takes&^kid&bit != 0:
+			m.refuse(p, s, 300)
+		}
+	}
 }
 
 // hear takes in a State from p.
@@ -140,11 +157,11 @@ func (m *Machine) hear(now int64, p Peer, s *State) {
 	if m.cfg.Origin {
 		return
 	}
-	if m.based == 0 && s.Fed != 0 {
+	if m.based == 0 && s.Fed != 0 && n.epoch == m.epoch {
 		c := chunk{Chunk: Chunk{ID: ID{m.epoch, s.Newest}}}
 		m.clock(&c, now-int64(s.Age)*ageUnit-n.owd())
 	}
-	if first {
+	if first || !m.joined {
 		m.join(n)
 	}
 	for s := range m.lanes {
@@ -169,7 +186,7 @@ func (m *Machine) hear(now int64, p Peer, s *State) {
 // join sets, when the first neighbours speak, from which chunk on we want the track: the newest independent one that
 // a neighbour has, so that play can start.
 func (m *Machine) join(n *neighbour) {
-	if m.joined || n.fed == 0 {
+	if m.joined || n.fed == 0 || n.epoch != m.epoch {
 		return
 	}
 	m.joined = true

@@ -27,7 +27,11 @@ func (m *Machine) watch(now int64) {
 		return
 	}
 	last := int64(m.refSeq) + (now-m.base)/m.dur
-	for q := m.low; int64(q) <= last; q++ {
+	m.last = uint64(max(last, 0))
+	if m.started { // further ahead is hardly late: the origin pauses
+		m.last = min(m.last, m.newest+uint64(len(m.ring))/2)
+	}
+	for q := m.low; q <= m.last; q++ {
 		c := m.find(q)
 		if c != nil && c.done {
 			m.pass(q)
@@ -160,7 +164,7 @@ func (m *Machine) isHeld(c *chunk, s int) bool {
 // has reports whether p should have fragment i of c by now.
 func (m *Machine) has(now int64, p Peer, c *chunk, i int) bool {
 	n := &m.n[p]
-	if n.stated == 0 || n.banned || now < n.avoid {
+	if n.stated == 0 || n.banned || now < n.avoid || n.epoch != m.epoch {
 		return false
 	}
 	if seq := c.ID.Seq; seq <= n.newest && n.newest-seq < 16 && n.complete&(1<<(n.newest-seq)) != 0 {

@@ -7,15 +7,14 @@ type lane struct {
 	parent   Peer   // pushes it to us, or did last
 	next     Peer   // asked, and not delivering yet
 	was      Peer   // the parent before, which may still have fragments under way
+	wasUntil int64  // and until when
 	fed      bool   // parent's fragments come
-	granted  bool   // next said yes
 	asked    int64  // when next was
 	deadline int64  // when next has failed
 	limit    uint16 // what we told next
 	retry    int64  // not before: next ask
 	settle   int64  // not before: next change for a better parent
 	moves    uint8  // recent changes: the dwell time doubles with each
-	better   Peer   // better at the last look
 	streak   uint8  // looks in a row that found it better
 	fails    uint8  // asks in a row that failed
 	late     uint8  // chunks in a row that were late
@@ -39,7 +38,7 @@ func (m *Machine) adopt(now int64, s int, p Peer) {
 		return
 	}
 	if old != nobody {
-		l.was = old
+		l.was, l.wasUntil = old, now+1e9
 		m.n[old].feeds &^= 1 << s
 		m.n[old].leave |= 1 << s
 		m.queue(old, HasLeave)
@@ -50,7 +49,7 @@ func (m *Machine) adopt(now int64, s int, p Peer) {
 	}
 	l.settle = now + int64(m.cfg.Dwell)<<l.moves + m.rng.Int64N(int64(m.cfg.Dwell))
 	l.parent = p
-	l.streak, l.better = 0, nobody
+	l.streak = 0
 	l.age.reset()
 	m.n[p].feeds |= 1 << s
 }
@@ -81,7 +80,9 @@ func (m *Machine) seek(now int64) {
 		s := (start + i) % m.lanes
 		l := &m.lane[s]
 		if !l.fed && l.next == nobody && now >= l.retry {
-			if p, _ := m.best(now, s); p != nobody {
+			if p, _ := m.best(now, s, false); p != nobody {
+				m.ask(now, s, p, 0xffff)
+			} else if p, _ := m.best(now, s, true); p != nobody && m.rng.IntN(5) == 0 {
 				m.ask(now, s, p, 0xffff)
 			} else {
 				l.retry = now + 100e6
@@ -107,9 +108,9 @@ func (m *Machine) improve(now int64, s int) {
 		l.moves--
 		l.settle = now
 	}
-	p, cost := m.best(now, s)
-	have := l.age.mid + spread(m.n[l.parent].feeds&^(1<<s)) + int64(Gamma*float64(m.n[l.parent].drain))
-	margin := int64(m.cfg.Margin) + have/16
+	p, cost := m.best(now, s, false)
+	have := l.age.mid + m.burden(l.parent, s, m.n[l.parent].feeds&^(1<<s), uint32(m.n[l.parent].weight[s]) <= 1+l.weight)
+	margin := int64(m.cfg.Margin) + have/10
 	if p == nobody || p == l.parent || cost+margin > have {
 		l.streak = 0
 		return
@@ -125,26 +126,23 @@ func (m *Machine) improve(now int64, s int) {
 
 // best returns the neighbour through which lane s is expected to come soonest, and when. It never returns one that
 // hangs below us as far as can be known: while we have children in the lane, only one whose age is below the last
-// that we told them, or one that has been fed since we were not.
-func (m *Machine) best(now int64, s int) (Peer, int64) {
+// that we told them, or one that has been fed since we were not. With desperate, neighbours that failed us lately count
+// too: where there is no other, a bad one is better than none.
+func (m *Machine) best(now int64, s int, desperate bool) (Peer, int64) {
 	l := &m.lane[s]
 	found, least := nobody, int64(1)<<62
 	for live := m.live; live != 0; live &= live - 1 {
 		p := Peer(bits.TrailingZeros64(live))
 		n := &m.n[p]
-		if !n.shows(s) || n.kidOf&(1<<s) != 0 || n.banned || now < n.avoid || int32(now/1e6) < n.refused[s] ||
-			p == l.parent || now-n.heard > stateLife {
+		if !n.shows(s) || n.kidOf&(1<<s) != 0 || n.banned || now < n.avoid && !desperate || now < n.refused[s] ||
+			p == l.parent && l.fed || now-n.heard > stateLife {
 			continue
 		}
 		age := int64(n.age[s]) * 1e3
-		if !l.fed && l.kids > 0 && age >= l.bound && n.newest <= l.fedSeq+1 {
+		if !l.fed && l.kids > 0 && age >= l.bound && n.epoch == m.epoch && n.newest <= l.fedSeq+1 {
 			continue
 		}
-		sent := n.cost[s]
-		if l.weight > 0 {
-			sent = n.relay[s]
-		}
-		cost := int64(sent)*1e3 + n.owd() + spread(n.feeds) + int64(Gamma*float64(n.drain))
+		cost := m.price(p, s, n.feeds)
 		if n.room == 0 {
 			if l.fed {
 				continue
@@ -161,17 +159,55 @@ func (m *Machine) best(now int64, s int) (Peer, int64) {
 // stateLife is how long a neighbour's State counts, in nanoseconds.
 const stateLife = 6e9
 
-// spread is what is added to the cost of a neighbour for each lane that it carries for us already: fragments that
-// share a connection are paced one behind the other, and trees that share a peer fall together.
-func spread(feeds uint32) int64 {
-	k := int64(bits.OnesCount32(feeds))
-	return k * (k + 1) * 5e6 / 2
+// price returns when lane s is expected here through p, plus its burden.
+func (m *Machine) price(p Peer, s int, feeds uint32) int64 {
+	n := &m.n[p]
+	sent := n.cost[s]
+	if m.lane[s].weight > 0 || s == m.envelopeLane() {
+		sent = n.relay[s]
+	}
+	return int64(sent)*1e3 + n.owd() + m.burden(p, s, feeds, n.weight[s] == 0)
 }
+
+// burden is what is added to the expected arrival of lane s through p for what it would do to others, and to us at
+// the next large chunk: the load of p, the lanes that p carries for us already, and whether p would have to become an
+// inner peer of one more tree. Envelopes are too small to be a burden.
+func (m *Machine) burden(p Peer, s int, feeds uint32, leaf bool) int64 {
+	n := &m.n[p]
+	if s == m.envelopeLane() {
+		return 0
+	}
+	b := n.drain*3/4 + m.spread(n, feeds)
+	if leaf {
+		b += opening
+	}
+	return b
+}
+
+// opening is what becoming the first child of a peer in a lane costs, in nanoseconds: trees stay shallow and at rest
+// where few peers have many children each, rather than many a few.
+const opening = 40e6
+
+// spread is what is added to the cost of a neighbour for the lanes that it carries for us already: trees that share a
+// peer fall together, and fragments that share a connection beyond one burst are paced, the slower the longer its round
+// trip.
+func (m *Machine) spread(n *neighbour, feeds uint32) int64 {
+	k := int64(bits.OnesCount32(feeds &^ (1 << m.envelopeLane())))
+	over := max(float64(k+1)*m.laneBytes(0)*1.2-burst, 0)
+	return k*25e5 + int64(over*float64(n.rtt)/paced)
+}
+
+// What a connection of quic-go lets go at once, and what it paces in a round trip after that, in bytes: 10 packets, and
+// 1.25 times its initial window of 32.
+const (
+	burst = 12520
+	paced = 50080
+)
 
 // ask asks p for lane s.
 func (m *Machine) ask(now int64, s int, p Peer, limit uint16) {
 	l, n := &m.lane[s], &m.n[p]
-	l.next, l.asked, l.granted, l.limit = p, now, false, limit
+	l.next, l.asked, l.limit = p, now, limit
 	l.deadline = now + n.rtt + 300e6
 	n.feeds |= 1 << s
 	n.want |= 1 << s
@@ -190,7 +226,6 @@ func (m *Machine) granted(now int64, p Peer, set uint32) {
 		switch {
 		case set&(1<<s) == 0:
 		case l.next == p:
-			l.granted = true
 			l.deadline = now + 3*m.dur + 400e6
 		case l.parent != p:
 			m.n[p].leave |= 1 << s // too late, we went elsewhere
@@ -218,11 +253,11 @@ func (m *Machine) refusedBy(now int64, p Peer, r *Refuse) {
 			continue
 		}
 		l := &m.lane[s]
-		n.refused[s] = int32((now + int64(r.Retry)*1e6) / 1e6)
+		n.refused[s] = now + int64(r.Retry)*1e6
 		if l.next == p {
 			m.giveUp(now, s)
 			if hint != nobody && !l.fed && m.n[hint].kidOf&(1<<s) == 0 && m.n[hint].shows(s) && now >= m.n[hint].avoid &&
-				int32(now/1e6) >= m.n[hint].refused[s] && l.kids == 0 {
+				now >= m.n[hint].refused[s] && l.kids == 0 {
 				m.ask(now, s, hint, 0xffff)
 			}
 		}

@@ -44,16 +44,25 @@ func (m *Machine) find(seq uint64) *chunk {
 }
 
 // open returns the chunk seq, making a place for it where it is new. It returns nil where seq is too old for the
-// window, or further ahead than an honest peer's could be.
+// window, or further ahead than an honest peer's could be: of the newest envelope here, or of where the clock says the
+// track must be by now.
 func (m *Machine) open(seq uint64) *chunk {
+	if m.started && seq > max(m.newest, m.last)+uint64(len(m.ring))/2 {
+		return nil
+	}
+	return m.openVerified(seq)
+}
+
+// openVerified is open for a chunk whose envelope is at hand: it may be any distance ahead.
+func (m *Machine) openVerified(seq uint64) *chunk {
 	if c := m.find(seq); c != nil {
 		return c
 	}
-	if m.started && (seq+uint64(len(m.ring)) <= m.newest || seq > m.newest+uint64(len(m.ring))/2) {
+	if m.started && seq+uint64(len(m.ring)) <= m.newest {
 		return nil
 	}
 	c := m.place(seq)
-	if c.used && c.ID.Epoch == m.epoch && c.ID.Seq > seq {
+	if c.used && c.ID.Epoch == m.epoch && c.ID.Seq > seq && c.known {
 		return nil
 	}
 	i := int(seq % uint64(len(m.ring)))
@@ -72,7 +81,7 @@ func (m *Machine) sentEnvelope(c *chunk) *uint64 { return &m.sentEn[c.ID.Seq%uin
 
 // restart moves to a higher epoch: an origin lost its state. The trees stay, the chunks go.
 func (m *Machine) restart(epoch uint64) {
-	m.epoch, m.started, m.joined, m.hasInd, m.based = epoch, false, false, false, 0
+	m.epoch, m.started, m.joined, m.hasInd, m.based, m.last = epoch, false, false, false, 0, 0
 	m.requests = m.requests[:0]
 	for i := range m.ring {
 		m.ring[i] = chunk{}
@@ -94,9 +103,7 @@ func (m *Machine) describe(c *chunk, d Chunk) {
 		m.newest, m.started = d.ID.Seq, true
 		m.dur = int64(d.Duration)
 	}
-	k := 1.0 / 32
-	m.chunkSz += (float64(d.Size) - m.chunkSz) * k
-	m.rate += (float64(d.Size)*1e9/float64(d.Duration) - m.rate) * k
+	m.chunkSz += (float64(d.Size) - m.chunkSz) / 32
 }
 
 // clock takes in that chunk c was published at the local time at, as one path has it. The first few paths set the
@@ -117,6 +124,17 @@ func (m *Machine) clock(c *chunk, at int64) {
 	if c.known && (!m.refKnown || c.ID.Seq > m.refSeq) {
 		at := m.published(c)
 		m.refSeq, m.refTime, m.refKnown, m.base = c.ID.Seq, c.Time, true, at
+	}
+}
+
+// resume starts the clock anew at chunk seq: the origin paused, and what was expected meanwhile was never made.
+func (m *Machine) resume(seq uint64) {
+	m.based = 0
+	m.low, m.last = min(m.low, seq), seq
+	for i := range m.ring {
+		if c := &m.ring[i]; !c.known && c.ID.Seq > seq {
+			*c = chunk{}
+		}
 	}
 }
 

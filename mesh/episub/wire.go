@@ -91,7 +91,7 @@ func (s *State) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, s.Age)
 	b = binary.BigEndian.AppendUint16(b, s.Complete)
 	b = append(b, s.Independent, s.Room, s.Drain)
-	b = append24(b, s.Fed)
+	b = append24(append24(b, s.Takes), s.Fed)
 	for i := range s.Lanes {
 		if s.Fed&(1<<i) != 0 {
 			l := &s.Lanes[i]
@@ -104,7 +104,7 @@ func (s *State) append(b []byte) []byte {
 func (s *State) decode(r *reader) {
 	s.Newest, s.Age, s.Complete = r.uvarint(), r.u16(), r.u16()
 	s.Independent, s.Room, s.Drain = r.u8(), r.u8(), r.u8()
-	s.Fed = r.lanes()
+	s.Takes, s.Fed = r.lanes(), r.lanes()
 	for i := range s.Lanes {
 		s.Lanes[i] = Lane{}
 		if s.Fed&(1<<i) != 0 {

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"murmuration/mesh/episub"
 	"murmuration/sim"
 )
 
@@ -22,10 +21,7 @@ var (
 	flagMatrix   = flag.String("matrix", "", "round-trip matrix instead of the built-in cities")
 	flagJSON     = flag.Bool("json", false, "print the whole report")
 	flagFlat     = flag.Bool("flat", false, "chunks of equal size")
-	flagGamma    = flag.Float64("gamma", 1, "")
-	flagOD       = flag.Duration("od", 75*time.Millisecond, "")
 	flagSeries   = flag.Bool("series", false, "print the latency by ten seconds")
-	flagAlpha    = flag.Int64("alpha", 16, "")
 	flagProfile  = flag.String("profile", "", "write a CPU profile here")
 )
 
@@ -38,9 +34,6 @@ func TestExplore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	episub.Gamma = *flagGamma
-	episub.Alpha = *flagAlpha
-	episub.OriginDrain = int64(*flagOD)
 	if *flagPeers > 0 {
 		s.Peers = *flagPeers
 	}

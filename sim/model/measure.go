@@ -7,7 +7,8 @@ import (
 
 // measure is what is written down during a run.
 type measure struct {
-	cuts    []bool
+	cuts    []bool    // partitions that are on
+	parted  int       // how many are
 	latency [][]int32 // by node and chunk, microseconds, 0: never
 	depth   [][]uint8
 	start   []int64 // when the first independent chunk was complete, by node
@@ -174,6 +175,7 @@ func (w *world) result() sim.Result {
 		}
 		w.add(id)
 	}
+	r.Waiting = w.stalls()
 	r.Latency, r.Startup = sim.QuantilesOf(all), sim.QuantilesOf(startup)
 	r.Floor, r.Stretch, r.Shares = sim.QuantilesOf(floor), sim.QuantilesOf(stretch), sim.QuantilesOf(shares)
 	r.Lost = ratio(float64(lost), float64(due))
@@ -203,6 +205,36 @@ func (w *world) result() sim.Result {
 		}
 	}
 	return r
+}
+
+// stalls plays the chunks back at every honest peer with buffers of several sizes: a player that is so far behind the
+// origin stalls where a chunk comes later, and stays that much further behind. A chunk that never comes is skipped, and
+// counts as a stall.
+func (w *world) stalls() sim.Waiting {
+	out := sim.Waiting{BufferMS: []float64{300, 500, 1000, 2000, 3000}}
+	for _, buffer := range out.BufferMS {
+		stalls, hours := 0, 0.0
+		for id := 1; id < len(w.nodes); id++ {
+			if w.nodes[id].mute || w.nodes[id].bad || w.latency[id] == nil {
+				continue
+			}
+			behind := int32(buffer * 1e3)
+			for seq := w.first; seq < w.last; seq++ {
+				if !w.due(id, seq) {
+					continue
+				}
+				hours += w.plan.Track.Chunk.Hours()
+				if us := w.latency[id][seq]; us == 0 {
+					stalls++
+				} else if us > behind {
+					stalls++
+					behind = us
+				}
+			}
+		}
+		out.PerHour = append(out.PerHour, ratio(float64(stalls), hours))
+	}
+	return out
 }
 
 // add adds what a machine counted during the measurement to the totals.

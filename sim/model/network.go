@@ -37,13 +37,16 @@ type conn struct {
 type message struct {
 	conn    int32
 	gen     uint32
-	from    uint8 // side
+	to      int32       // node
+	slot    episub.Peer // of the sender there
+	from    uint8       // side
 	class   episub.Class
 	control bool
 	bad     bool
 	hops    uint8
 	index   int16
 	size    int32 // bytes above QUIC
+	ser     int32 // time on the receiver's downlink
 	buf     int32
 	next    int32 // behind it in the uplink's queue
 	seq     uint32
@@ -73,7 +76,13 @@ func (w *world) send(now int64, m message) {
 	c := &w.conns[m.conn]
 	e := &c.ends[m.from]
 	w.count(now, e.node, &m)
-	m.since = now
+	m.since, m.to, m.slot = now, c.ends[1-m.from].node, c.ends[1-m.from].slot
+	if m.slot < 0 || c.cut {
+		if m.control {
+			w.spareBuffers = append(w.spareBuffers, m.buf)
+		}
+		return
+	}
 	id := w.newMessage(m)
 	if w.pacing {
 		window := w.burst
@@ -148,7 +157,8 @@ func (w *world) transmit(now int64, l *nodeLink, id int32) {
 	}
 	at = max(at, e.last)
 	e.last = at
-	w.queue.push(at, evArrive, 0, id)
+	m.ser = int32(float64(wire(m.size)) / w.nodes[c.ends[1-m.from].node].link.downRate)
+	w.queue.push(at+int64(m.ser), evArrive, 0, id)
 }
 
 // jitter draws a node's share of a message's jitter.
@@ -178,17 +188,12 @@ func (w *world) lossDelay(c *conn, size int32) int64 {
 	return delay
 }
 
-// arrive puts a message on the receiver's downlink.
+// arrive takes in a message whose last bit would be here now if it had the downlink for itself; if not, it has to wait.
 func (w *world) arrive(now int64, id int32) {
 	m := &w.messages[id]
-	c := &w.conns[m.conn]
-	if c.gen != m.gen || !c.open || c.cut {
-		w.freeMessage(id)
-		return
-	}
-	l := &w.nodes[c.ends[1-m.from].node].link
-	l.downFree = max(l.downFree, now) + int64(float64(wire(m.size))/l.downRate)
-	if m.control {
+	l := &w.nodes[m.to].link
+	l.downFree = max(l.downFree, now-int64(m.ser)) + int64(m.ser)
+	if m.control || l.downFree <= now {
 		w.receive(now, id)
 		return
 	}
@@ -198,35 +203,33 @@ func (w *world) arrive(now int64, id int32) {
 // receive hands a message to the receiver's machine.
 func (w *world) receive(now int64, id int32) {
 	m := w.messages[id]
-	c := &w.conns[m.conn]
-	e := &c.ends[1-m.from]
-	if c.gen != m.gen || !c.open || c.cut || e.down {
+	n := &w.nodes[m.to]
+	if !n.online || n.slots[m.slot] != m.conn || w.parted > 0 && w.conns[m.conn].cut {
 		w.freeMessage(id)
 		return
 	}
-	n := &w.nodes[e.node]
-	w.got(now, e.node, &m)
+	w.got(now, m.to, &m)
 	if m.control {
-		acts := n.machine.Control(dur(now), e.slot, w.buffers[m.buf])
+		acts := n.machine.Control(dur(now), m.slot, w.buffers[m.buf])
 		w.freeMessage(id)
-		w.perform(now, e.node, acts)
+		w.perform(now, m.to, acts)
 		return
 	}
 	w.freeMessage(id)
 	h := episub.Header{ID: episub.ID{Seq: uint64(m.seq)}, Index: int(m.index), Age: m.age, Hops: m.hops}
 	if m.index == episub.EnvelopeIndex {
 		if m.bad {
-			w.perform(now, e.node, n.machine.Misbehaved(dur(now), e.slot, episub.BadEnvelope))
+			w.perform(now, m.to, n.machine.Misbehaved(dur(now), m.slot, episub.BadEnvelope))
 			return
 		}
-		w.perform(now, e.node, n.machine.Envelope(dur(now), e.slot, h, w.chunks[m.seq]))
+		w.perform(now, m.to, n.machine.Envelope(dur(now), m.slot, h, w.chunks[m.seq]))
 		return
 	}
 	var data []byte
 	if m.bad {
 		data = garbage
 	}
-	w.perform(now, e.node, n.machine.Fragment(dur(now), e.slot, h, data))
+	w.perform(now, m.to, n.machine.Fragment(dur(now), m.slot, h, data))
 }
 
 var garbage = []byte{0}

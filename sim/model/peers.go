@@ -125,7 +125,7 @@ func (w *world) tend(now int64, id int32) {
 	if id == 0 {
 		missing = want - len(n.conns)
 	}
-	random = missing / 2
+	random = missing * mesh.Random / (mesh.Near + mesh.Random)
 	near = missing - random
 	for range random * 4 {
 		if random == 0 {
@@ -228,6 +228,10 @@ func (w *world) linked(now int64, id int32) {
 // cut parts or heals a partition.
 func (w *world) cut(i int, parted bool) {
 	w.cuts[i] = parted
+	w.parted--
+	if parted {
+		w.parted += 2
+	}
 	inside := w.plan.Cuts[i].Inside
 	for k := range w.conns {
 		if c := &w.conns[k]; !c.free && inside[c.ends[0].node] != inside[c.ends[1].node] {
