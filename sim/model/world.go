@@ -50,6 +50,7 @@ type world struct {
 	events        uint64
 	measure
 	sample []int32
+	feeds  []sim.Feed // the trees at the end of the measurement
 }
 
 // Keep implements episub.Host: a fragment is good unless it is marked.
@@ -143,6 +144,9 @@ func (w *world) handle(e *event) {
 		}
 	case evSnapshot:
 		w.snapshot([][]episub.Stats{w.before, w.after}[e.a])
+		if e.a == 1 {
+			w.feeds = w.overlay()
+		}
 	case evCut, evHeal:
 		w.cut(int(e.a), e.kind == evCut)
 	}

@@ -90,7 +90,11 @@ func (p *Page) histogram() template.HTML {
 			bins[j] /= total
 			most = max(most, bins[j])
 		}
-		pl := newPlot(150, scale{from: 0, to: end}, scale{from: 0, to: top(most)})
+		height := 150.0
+		if len(p.Report.Systems) == 1 {
+			height = plotHeight
+		}
+		pl := newPlot(height, scale{from: 0, to: end}, scale{from: 0, to: top(most)})
 		pl.axes("milliseconds", p.Report.Systems[i].Name+": share of chunks", short, percent)
 		for j, share := range bins {
 			from := float64(j) * step

@@ -18,6 +18,7 @@ func overlay(system int, d *sim.Detail) template.HTML {
 	}
 	var b strings.Builder
 	place := placing(d)
+	thin := min(1, 14/math.Sqrt(float64(max(len(d.Feeds), 1)))) // many lines make a carpet
 	fmt.Fprintf(&b, `<svg class="map" viewBox="0 0 %d %d" role="img" aria-label="peers on a map, and who feeds whom">`, plotWidth, mapHeight)
 	if d.Globe {
 		graticule(&b, place)
@@ -30,8 +31,8 @@ func overlay(system int, d *sim.Detail) template.HTML {
 		x1, y1 := place(f.To, d.Peers[f.To])
 		// Bent a little, to the right of the way the chunks go, so that two directions are two lines.
 		mx, my := (x0+x1)/2-(y1-y0)*0.12, (y0+y1)/2+(x1-x0)*0.12
-		fmt.Fprintf(&b, `<path class="feed s%d" data-f="%d" data-t="%d" style="--w:%.2f" d="M%.1f %.1fQ%.1f %.1f %.1f %.1f"/>`,
-			system, f.From, f.To, math.Sqrt(f.Share), x0, y0, mx, my, x1, y1)
+		fmt.Fprintf(&b, `<path class="feed s%d" data-f="%d" data-t="%d" style="--w:%.2f;--n:%.2f" d="M%.1f %.1fQ%.1f %.1f %.1f %.1f"/>`,
+			system, f.From, f.To, math.Sqrt(f.Share), thin, x0, y0, mx, my, x1, y1)
 	}
 	feeders, children := degrees(d)
 	for id := len(d.Peers) - 1; id >= 0; id-- { // the origin last, on top
@@ -40,11 +41,11 @@ func overlay(system int, d *sim.Detail) template.HTML {
 			continue
 		}
 		x, y := place(id, dot)
-		class, r := fill(system), 3.2
+		class, r := fill(system), min(max(40/math.Sqrt(float64(len(d.Peers))), 1.3), 4)
 		what := fmt.Sprintf("peer %d (%s): median %s, sends %s copies, fed by %d, feeds %d", id, dot.Class, ms(dot.P50), number(dot.Copies), feeders[id], children[id])
 		switch {
 		case id == 0:
-			class, r = "origin", 6
+			class, r = "origin", r+2
 			what = fmt.Sprintf("origin: sends %s copies, feeds %d", number(dot.Copies), children[id])
 		case dot.P50 == 0:
 			class = "idle"

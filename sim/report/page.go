@@ -36,7 +36,6 @@ type Page struct {
 type panel struct {
 	Title, Text string
 	Plot        template.HTML
-	Wide        bool
 }
 
 // Write writes the page.
@@ -48,7 +47,7 @@ func Write(w io.Writer, p Page) error {
 	return page.Execute(w, map[string]any{
 		"CSS": template.CSS(pageCSS), "JS": template.JS(pageJS),
 		"Headline": headline(p.Report), "Report": p.Report, "About": p.Scenario.About, "Command": p.Command,
-		"Figures": figures(p.Report), "Panels": p.panels(), "Scenario": scenario, "Two": len(p.Report.Systems) > 1,
+		"Figures": figures(p.Report), "Panels": p.panels(), "Maps": p.maps(), "Scenario": scenario, "Two": len(p.Report.Systems) > 1,
 	})
 }
 
@@ -70,6 +69,12 @@ func (p *Page) panels() []panel {
 		{Title: "Start-up", Text: "From a peer's start to its first independent chunk.", Plot: p.startups()},
 		{Title: "Stalls", Text: "How often a player would have stopped that starts with the first chunk and a buffer.", Plot: p.stalls()},
 	}
+	return shown(all)
+}
+
+// maps returns the overlay of each system.
+func (p *Page) maps() []panel {
+	var all []panel
 	for i, d := range p.Report.Details {
 		text := "Where peers are by their delays. A line bends from who sends to who receives; the thicker, the more. Point at a peer to see its own."
 		if d != nil && d.Globe {
@@ -77,13 +82,18 @@ func (p *Page) panels() []panel {
 		}
 		all = append(all, panel{Title: "Who feeds whom: " + p.Report.Systems[i].Name, Text: text, Plot: overlay(i, d)})
 	}
-	shown := all[:0]
+	return shown(all)
+}
+
+// shown leaves out empty panels.
+func shown(all []panel) []panel {
+	out := all[:0]
 	for _, a := range all {
 		if a.Plot != "" {
-			shown = append(shown, a)
+			out = append(out, a)
 		}
 	}
-	return shown
+	return out
 }
 
 // parameters writes a scenario as it can be given to murmur sim.

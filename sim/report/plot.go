@@ -13,7 +13,7 @@ const (
 	plotHeight = 230
 	left       = 48
 	right      = 14
-	above      = 14
+	above      = 24
 	below      = 40
 )
 
@@ -42,7 +42,7 @@ func (p *plot) axes(xName, yName string, xText, yText func(float64) string) {
 	if p.x.log {
 		ticks = 0
 	}
-	for _, v := range p.y.ticks(4) {
+	for _, v := range p.y.ticks(5) {
 		y := p.y.at(v)
 		p.add(`<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>`, left, plotWidth-right, y, y)
 		p.add(`<text class="tick" x="%d" y="%.1f" text-anchor="end">%s</text>`, left-6, y+4, html.EscapeString(yText(v)))
@@ -59,7 +59,7 @@ func (p *plot) axes(xName, yName string, xText, yText func(float64) string) {
 	}
 	p.add(`<line class="base" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>`, left, plotWidth-right, p.y.lo, p.y.lo)
 	p.add(`<text class="name" x="%d" y="%.1f" text-anchor="end">%s</text>`, plotWidth-right, p.height-5, html.EscapeString(xName))
-	p.add(`<text class="name" x="%d" y="%.1f">%s</text>`, left+4, float64(above)+2, html.EscapeString(yName))
+	p.add(`<text class="name" x="%d" y="%.1f">%s</text>`, left, 11.0, html.EscapeString(yName))
 }
 
 // line draws points joined by lines.

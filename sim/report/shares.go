@@ -82,6 +82,7 @@ func (p *Page) stretches() template.HTML {
 	pl := newPlot(plotHeight, scale{from: 0, to: endX}, scale{from: 0, to: max(endY, endX)})
 	pl.axes("direct one-way delay from the origin, ms", "median latency, ms", short, short)
 	pl.line("line floor", []point{{0, 0}, {endX, endX}})
+	pl.add(`<text class="tick" x="%.1f" y="%.1f" text-anchor="end">the direct path</text>`, pl.x.at(endX), pl.y.at(endX)-5)
 	for i, d := range p.Report.Details {
 		if d == nil {
 			continue
@@ -97,18 +98,20 @@ func (p *Page) stretches() template.HTML {
 
 // stalls draws how often players with several buffers would have stopped.
 func (p *Page) stalls() template.HTML {
-	end, buffers := 0.0, 0
+	end := 0.0
+	var names []float64
 	for _, s := range p.Report.Systems {
-		buffers = max(buffers, len(s.Waiting.PerHour))
+		if len(s.Waiting.BufferMS) > 0 {
+			names = s.Waiting.BufferMS
+		}
 		for _, v := range s.Waiting.PerHour {
 			end = max(end, v)
 		}
 	}
-	if buffers == 0 {
+	if len(names) == 0 {
 		return ""
 	}
-	pl := newPlot(plotHeight, scale{from: -0.5, to: float64(buffers) - 0.5}, scale{from: 0, to: top(end)})
-	names := p.Report.Systems[0].Waiting.BufferMS
+	pl := newPlot(plotHeight, scale{from: -0.5, to: float64(len(names)) - 0.5}, scale{from: 0, to: top(end)})
 	pl.axes("buffer of the player, ms", "stalls in an hour", func(v float64) string {
 		if i := int(v); float64(i) == v && i < len(names) {
 			return short(names[i])
