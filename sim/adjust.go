@@ -45,7 +45,7 @@ func CheckMatrix(path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	if info, err := f.Stat(); err != nil {
 		return err
 	} else if info.IsDir() || info.Size() > maxMatrixBytes {

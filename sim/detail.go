@@ -67,7 +67,7 @@ func (p *Plan) Position(node int) (x, y float64, onGlobe bool) {
 		ms := float64(time.Millisecond)
 		return place.x[at] / ms, place.y[at] / ms, false
 	case *globe:
-		if place.n == len(Cities()) && p.Scenario.Place.Matrix == "" {
+		if place.n == len(Cities()) && p.Place.Matrix == "" {
 			c := Cities()[at]
 			return c.Lon, c.Lat, true
 		}

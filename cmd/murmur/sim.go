@@ -65,7 +65,7 @@ func (c simCmd) Run(e *env) error {
 		if html, err = os.Create(c.HTML); err != nil {
 			return usage(err)
 		}
-		defer html.Close()
+		defer func() { _ = html.Close() }() // Write's errors are the ones that count
 	}
 	meter := newMeter(e.stderr)
 	rep, err := trial.Run(e.ctx, trial.Config{
@@ -191,14 +191,18 @@ func (m *meter) show(p trial.Progress) {
 	line := fmt.Sprintf("%3.0f %%  %s, run %d of %d: %.0f of %.0f s simulated, %v spent, about %s left",
 		100*p.Part, p.System, p.Run, p.Runs, p.Done.Seconds(), p.Total.Seconds(), spent.Round(time.Second), left)
 	if m.terminal {
-		fmt.Fprintf(m.w, "\r\x1b[K%s", line)
+		line = "\r\x1b[K" + line
 	} else {
-		fmt.Fprintln(m.w, line)
+		line += "\n"
 	}
+	m.write(line)
 }
 
 func (m *meter) clear() {
 	if m.terminal {
-		fmt.Fprint(m.w, "\r\x1b[K")
+		m.write("\r\x1b[K")
 	}
 }
+
+// write shows what it can: a run is not stopped for its progress.
+func (m *meter) write(s string) { _, _ = io.WriteString(m.w, s) }

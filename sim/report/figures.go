@@ -1,9 +1,9 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 
 	"murmuration/sim"
@@ -71,34 +71,38 @@ func headline(rep *trial.Report) string {
 
 // Table writes the figures for people. What misses its target carries an exclamation mark.
 func Table(w io.Writer, rep *trial.Report) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, headline(rep))
-	if len(rep.Systems) == 0 {
-		return nil
+	var rows, out bytes.Buffer
+	if len(rep.Systems) > 0 {
+		rows.WriteByte('\t')
+		for _, s := range rep.Systems {
+			fmt.Fprintf(&rows, "%s \t", s.Name)
+		}
+		rows.WriteString("target \t\n")
 	}
-	fmt.Fprint(t, "\t")
-	for _, s := range rep.Systems {
-		fmt.Fprintf(t, "%s \t", s.Name)
-	}
-	fmt.Fprintln(t, "target \t")
 	for _, f := range figures(rep) {
-		fmt.Fprintf(t, "%s\t", f.Name)
+		fmt.Fprintf(&rows, "%s\t", f.Name)
 		for i, v := range f.Values {
 			mark := " "
 			if f.Missed[i] {
 				mark = "!"
 			}
-			fmt.Fprintf(t, "%s%s\t", v, mark)
+			fmt.Fprintf(&rows, "%s%s\t", v, mark)
 		}
-		fmt.Fprintf(t, "%s \t\n", f.Target)
+		fmt.Fprintf(&rows, "%s \t\n", f.Target)
 	}
-	if err := t.Flush(); err != nil {
-		return err
+	fmt.Fprintln(&out, headline(rep))
+	if len(rep.Systems) > 0 {
+		t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+		if _, err := t.Write(rows.Bytes()); err != nil {
+			return err
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
 	}
-	var notes []string
 	for _, s := range rep.Systems {
-		notes = append(notes, fmt.Sprintf("%s: %s (%s s)", s.Name, rep.Dissemination[s.Name], number(s.Cost.Seconds)))
+		fmt.Fprintf(&out, "%s: %s (%s s)\n", s.Name, rep.Dissemination[s.Name], number(s.Cost.Seconds))
 	}
-	_, err := fmt.Fprintln(w, strings.Join(notes, "\n"))
+	_, err := w.Write(out.Bytes())
 	return err
 }

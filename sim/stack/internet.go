@@ -111,7 +111,7 @@ func (w *internet) options(node int) []libp2p.Option {
 // release frees what libp2p does not close of a node's host.
 func (w *internet) release(node int) {
 	if m := w.muxes[node].Swap(nil); m != nil {
-		m.Close()
+		_ = m.Close() // its host is gone
 	}
 }
 
