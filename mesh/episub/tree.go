@@ -177,7 +177,7 @@ func (m *Machine) burden(p Peer, s int, feeds uint32, leaf bool) int64 {
 	if s == m.envelopeLane() {
 		return 0
 	}
-	b := n.drain*3/4 + m.spread(n, feeds)
+	b := n.drain/2 + m.spread(n, feeds)
 	if leaf {
 		b += opening
 	}

@@ -207,7 +207,11 @@ func DecodeHeader(b []byte) (Header, []byte, error) {
 	if len(b) < HeaderSize || b[0] != Version || int(b[1]) > MaxFragments {
 		return Header{}, nil, ErrWire
 	}
-	return Header{Index: int(b[1]) - 1, Hops: b[2], Age: int64(binary.BigEndian.Uint16(b[3:])) * ageUnit}, b[HeaderSize:], nil
+	age := binary.BigEndian.Uint16(b[3:])
+	if age == 0xffff {
+		return Header{}, nil, ErrWire
+	}
+	return Header{Index: int(b[1]) - 1, Hops: b[2], Age: int64(age) * ageUnit}, b[HeaderSize:], nil
 }
 
 // AppendGroup appends the group of the chunk id to b: its epoch and seq as canonical uvarints.
