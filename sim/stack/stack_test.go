@@ -37,8 +37,36 @@ place: {plane: {width: 100ms, height: 60ms, base: 5ms}}
 classes: [{name: home, up: 20M, down: 100M}]
 `
 
+// slow skips what takes minutes with the race detector. TestFew is for it.
+func slow(t *testing.T) {
+	t.Helper()
+	if raced {
+		t.Skip("too slow with the race detector")
+	}
+}
+
+// TestFew is a run of few peers and little media, for the race detector.
+func TestFew(t *testing.T) {
+	s := parse(t, `
+name: few
+peers: 4
+warmup: 2s
+duration: 2s
+track: {bitrate: 200k}
+place: {plane: {width: 100ms, height: 60ms, base: 5ms}}
+classes: [{name: home, share: 3, up: 20M}, {name: garbage, up: 20M, behaviour: garbage}]
+churn: {share: 0.5, every: 2s}
+`)
+	for _, system := range Systems() {
+		if _, _, err := Run(t.Context(), Config{Scenario: s, System: system, Seed: 1, T: t}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestBothSystems: ten peers on good links get every chunk from either system, soon and through one another.
 func TestBothSystems(t *testing.T) {
+	slow(t)
 	for _, system := range Systems() {
 		t.Run(system, func(t *testing.T) {
 			r, got, detail, err := execute(t.Context(), Config{Scenario: parse(t, hall), System: system, Seed: 1, T: t})
@@ -85,6 +113,7 @@ func TestBothSystems(t *testing.T) {
 
 // TestSameSeed: the same seed gives nearly the same figures, another seed another hall.
 func TestSameSeed(t *testing.T) {
+	slow(t)
 	var p50, over [2]float64
 	for i := range p50 {
 		got, _, err := Run(t.Context(), Config{Scenario: parse(t, hall), System: Murmuration, Seed: 7, T: t})
@@ -102,6 +131,7 @@ func TestSameSeed(t *testing.T) {
 // TestHardship: refusing NATs, loss, jitter, churn of both kinds, a partition, liars and free riders. The broadcast goes
 // on for those who are there and reachable.
 func TestHardship(t *testing.T) {
+	slow(t)
 	s := parse(t, `
 name: hardship
 peers: 14
@@ -156,6 +186,7 @@ faults: [{kind: part, at: 4s, for: 2s, share: 0.15}]
 
 // TestStopped: a run that is stopped gives what there is.
 func TestStopped(t *testing.T) {
+	slow(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	s := parse(t, hall)
