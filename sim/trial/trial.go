@@ -127,6 +127,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 			break
 		}
 	}
+	if rep.Stopped && len(rep.Systems) > 0 {
+		rep.Seconds = float64(len(rep.Systems[len(rep.Systems)-1].Series))
+	}
 	if cfg.Engine == Stack {
 		rep.Note = "murmuration is what mesh.Node does in this version (" + stack.Dissemination(stack.Murmuration) + ")"
 	}
