@@ -61,7 +61,7 @@ func newPlacer(p *Place) (placer, error) {
 		return readMatrix(p.Matrix)
 	}
 	cities := Cities()
-	g := &globe{n: len(cities)}
+	g := &globe{n: len(cities), at: cities}
 	for _, c := range cities {
 		g.weight(c.People)
 	}
@@ -85,6 +85,8 @@ func (p *plane) add(rng *rand.Rand) int {
 	return len(p.x) - 1
 }
 
+func (p *plane) where(place int) (x, y float64) { return p.x[place] / 1e6, p.y[place] / 1e6 }
+
 func (p *plane) delay(a, b int) time.Duration {
 	return p.Base + time.Duration(math.Hypot(p.x[a]-p.x[b], p.y[a]-p.y[b]))
 }
@@ -94,6 +96,14 @@ type globe struct {
 	n   int
 	sum []float64
 	owd []float32 // n by n, milliseconds one way
+	at  []City    // empty for a matrix
+}
+
+func (g *globe) where(place int) (x, y float64) {
+	if len(g.at) == 0 {
+		return 0, 0
+	}
+	return g.at[place].Lon, g.at[place].Lat
 }
 
 func (g *globe) weight(people float64) {
@@ -119,7 +129,7 @@ func readMatrix(path string) (*globe, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	rows, err := csv.NewReader(io.LimitReader(f, 64<<20)).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -39,6 +39,7 @@ type Cut struct {
 type placer interface {
 	add(rng *rand.Rand) int
 	delay(a, b int) time.Duration
+	where(place int) (x, y float64)
 }
 
 // NewPlan rolls the dice of s with a seed.
@@ -73,6 +74,10 @@ func (p *Plan) Delay(a, b int) time.Duration {
 	x, y := &p.Nodes[a], &p.Nodes[b]
 	return p.place.delay(x.Place, y.Place) + x.LastMile + y.LastMile
 }
+
+// Where returns where a node is: on a plane in milliseconds, in the built-in cities as longitude and latitude. Of
+// the cities of a matrix nothing is known; they are at 0, 0.
+func (p *Plan) Where(node int) (x, y float64) { return p.place.where(p.Nodes[node].Place) }
 
 // deal hands out classes by their shares, exactly but for rounding, in random order.
 func (p *Plan) deal(rng *rand.Rand, n int) []*Class {

@@ -128,7 +128,7 @@ func TestRoundTripFits(t *testing.T) {
 		if err != nil {
 			t.Skipf("no measured round trips here: put rtt.csv and cities.csv into %s or name their folder in MURMURATION_RTT", dir)
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		rows, err := csv.NewReader(f).ReadAll()
 		if err != nil {
 			t.Fatal(err)

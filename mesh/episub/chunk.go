@@ -45,10 +45,10 @@ func (c *Chunk) valid() bool {
 
 // bytes returns the size of fragment i.
 func (c *Chunk) bytes(i int) int {
-	switch {
-	case i == EnvelopeIndex:
+	switch i {
+	case EnvelopeIndex:
 		return c.EnvelopeSize
-	case i == c.Fragments-1:
+	case c.Fragments - 1:
 		return max(c.Size-i*c.FragmentSize, 1)
 	default:
 		return c.FragmentSize

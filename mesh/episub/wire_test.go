@@ -16,8 +16,11 @@ var frames = []struct {
 	{"empty", Control{Epoch: 5}, "0105"},
 	{"leave", Control{Has: HasLeave, Leave: 1<<16 | 3}, "0100" + "030003" + "010003"},
 	{"grant", Control{Has: HasGrant, Grant: 0x8001}, "0100" + "040003" + "008001"},
-	{"refuse", Control{Has: HasRefuse, Refuse: Refuse{Lanes: 2, Retry: 1500, Instead: 0x0102030405060708}},
-		"0100" + "05000d" + "000002" + "05dc" + "0102030405060708"},
+	{
+		"refuse",
+		Control{Has: HasRefuse, Refuse: Refuse{Lanes: 2, Retry: 1500, Instead: 0x0102030405060708}},
+		"0100" + "05000d" + "000002" + "05dc" + "0102030405060708",
+	},
 	{"state", Control{Epoch: 300, Has: HasState, State: State{
 		Newest: 130, Age: 1234, Complete: 0xfffe, Independent: 2, Room: 40, Drain: 17, Takes: 6, Fed: 1<<16 | 1,
 		Lanes: [lanes]Lane{0: {Age: 500, Wait: 7, Relay: 3, Weight: 9}, 16: {Age: 400}},
@@ -25,7 +28,8 @@ var frames = []struct {
 	{"want", Control{Has: HasWant, Want: Want{From: 7, Room: 99, N: 2, Lanes: [lanes]WantLane{
 		{Lane: 3, Weight: 1, Limit: 0xffff}, {Lane: 16, Limit: 900},
 	}}}, "0100" + "02000b" + "07" + "63" + "02" + "0301ffff" + "10000384"},
-	{"request", Control{Has: HasRequest | HasAbsent,
+	{"request", Control{
+		Has:     HasRequest | HasAbsent,
 		Request: Asks{N: 1, List: [MaxAsks]Ask{{Seq: 9, Envelope: true, Set: bitset{0x0102}}}},
 		Absent:  Asks{N: 1, List: [MaxAsks]Ask{{Seq: 8, Envelope: true}}},
 	}, "0100" + "060005" + "01" + "09" + "82" + "0201" + "070003" + "01" + "08" + "80"},

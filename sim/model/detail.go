@@ -11,7 +11,7 @@ import (
 // feedLeast is the share of a peer's stripes from which on a parent is drawn as feeding it.
 const feedLeast = 0.05
 
-// RunDetailed is Run, and also returns what a report draws.
+// RunDetailed is Run, and also returns what a report draws. Its stalls are those of sim.Players, as in sim/stack.
 func RunDetailed(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progress)) (sim.Result, *sim.Detail, error) {
 	w, r, err := play(ctx, s, seed, progress)
 	if w == nil {
@@ -83,8 +83,8 @@ func (w *world) watch(id int, d *sim.Detail, dot *sim.Dot, players *sim.Players)
 	}
 }
 
-// overlay returns the trees' edges: whom each node's stripes come from.
-func (w *world) overlay() []sim.Feed {
+// edges returns the trees' edges: whom each node's stripes come from.
+func (w *world) edges() []sim.Feed {
 	var feeds []sim.Feed
 	for id := range w.nodes {
 		n := &w.nodes[id]

@@ -25,6 +25,7 @@ type measure struct {
 	before   []episub.Stats // what machines had counted when the measurement began
 	after    []episub.Stats // and when it ended or they left
 	total    episub.Stats
+	overlay  []sim.Peer
 }
 
 func (m *measure) init(w *world) {
@@ -89,6 +90,30 @@ func (w *world) retire(now int64, id int32) {
 func (w *world) snapshot(into []episub.Stats) {
 	for _, id := range w.online {
 		into[id] = w.nodes[id].machine.Stats()
+	}
+}
+
+// draw notes who pushes which stripe to whom.
+func (w *world) draw() {
+	if len(w.online) > 2000 {
+		return
+	}
+	for id := range w.nodes {
+		n := &w.nodes[id]
+		if !n.online {
+			continue
+		}
+		p := sim.Peer{ID: id, Class: w.plan.Nodes[id].Class.Name}
+		p.X, p.Y = w.plan.Where(id)
+		for s := 0; id > 0 && s < episub.MaxStripes; s++ {
+			parent := -1
+			if slot, fed := n.machine.Parent(s); fed && n.slots[slot] >= 0 {
+				c := n.slots[slot]
+				parent = int(w.conns[c].ends[1-w.side(c, int32(id))].node)
+			}
+			p.Parents = append(p.Parents, parent)
+		}
+		w.overlay = append(w.overlay, p)
 	}
 }
 
@@ -175,7 +200,7 @@ func (w *world) result() sim.Result {
 		}
 		w.add(id)
 	}
-	r.Waiting = w.stalls()
+	r.Waiting, r.Overlay = w.stalls(), w.overlay
 	r.Latency, r.Startup = sim.QuantilesOf(all), sim.QuantilesOf(startup)
 	r.Floor, r.Stretch, r.Shares = sim.QuantilesOf(floor), sim.QuantilesOf(stretch), sim.QuantilesOf(shares)
 	r.Lost = ratio(float64(lost), float64(due))

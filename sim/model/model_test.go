@@ -82,6 +82,18 @@ func TestRunIsDeterministic(t *testing.T) {
 	if a, b := run(3), run(3); !reflect.DeepEqual(a, b) {
 		t.Errorf("the same seed gave %+v and %+v", a, b)
 	}
+	drawn := run(3).Overlay
+	fed := 0
+	for _, p := range drawn {
+		for _, parent := range p.Parents {
+			if parent >= 0 {
+				fed++
+			}
+		}
+	}
+	if len(drawn) != 41 || fed < 40*16*9/10 {
+		t.Errorf("the overlay has %d nodes and %d links", len(drawn), fed)
+	}
 	if a, b := run(3), run(4); a.Latency == b.Latency {
 		t.Error("another seed gave the same")
 	}

@@ -100,7 +100,7 @@ func newWorld(p *sim.Plan) *world {
 		w.queue.push(int64(c.At+c.For), evHeal, int32(i), 0)
 	}
 	w.queue.push(1e9, evSecond, 0, 0)
-	w.measure.init(w)
+	w.init(w)
 	w.queue.push(w.from, evSnapshot, 0, 0)
 	w.queue.push(w.to, evSnapshot, 1, 0)
 	return w
@@ -145,7 +145,8 @@ func (w *world) handle(e *event) {
 	case evSnapshot:
 		w.snapshot([][]episub.Stats{w.before, w.after}[e.a])
 		if e.a == 1 {
-			w.feeds = w.overlay()
+			w.draw()
+			w.feeds = w.edges()
 		}
 	case evCut, evHeal:
 		w.cut(int(e.a), e.kind == evCut)
