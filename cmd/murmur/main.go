@@ -1,4 +1,5 @@
-// Command murmur is what everybody in a broadcast runs: origin, viewer, seed, and a demo of the three in one process.
+// Command murmur is what everybody in a broadcast runs: origin, viewer, seed, a demo of the three in one process,
+// and a simulator of hundreds.
 // It parses flags, prints, and hands the work to package node.
 package main
 
@@ -25,6 +26,7 @@ Start here:
   murmur origin                        at the venue: push RTMP to it, hand out the link it prints
   murmur viewer murmur://12D3KooW...   watch in the browser, VLC or mpv
   murmur seed murmur://12D3KooW...     help to carry a broadcast
+  murmur sim venue50                   measure it with fifty peers on a simulated internet
 
 Every flag can also be set by an environment variable (MURMUR_ and its name, shown in each command's --help) or in
 the YAML file ~/.config/murmur/config.yaml, under the command's name:
@@ -45,6 +47,7 @@ type cli struct {
 	Viewer  viewerCmd  `cmd:"" help:"Watch a broadcast, and pass it on."`
 	Seed    seedCmd    `cmd:"" help:"Help to carry broadcasts without watching."`
 	Demo    demoCmd    `cmd:"" help:"All of it in one process, on this machine only, with a test picture."`
+	Sim     simCmd     `cmd:"" help:"Simulate a broadcast with hundreds of peers, and measure it."`
 	ID      idCmd      `cmd:"" name:"id" help:"Print this machine's peer ID and channel, making the keys where there are none."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

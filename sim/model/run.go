@@ -16,9 +16,15 @@ type Progress struct {
 // Run runs s with a seed and returns what came of it. progress, if not nil, is called for each second of virtual time.
 // When ctx ends, Run returns what there is with ctx's error.
 func Run(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progress)) (sim.Result, error) {
+	_, r, err := play(ctx, s, seed, progress)
+	return r, err
+}
+
+// play runs a world to its end, or to ctx's, and returns it; nil where there is none.
+func play(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progress)) (*world, sim.Result, error) {
 	plan, err := sim.NewPlan(s, seed)
 	if err != nil {
-		return sim.Result{}, err
+		return nil, sim.Result{}, err
 	}
 	w := newWorld(plan)
 	for len(w.queue.heap) > 0 {
@@ -43,7 +49,7 @@ func Run(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progre
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	r.Cost = sim.Cost{Events: w.events, Bytes: mem.HeapAlloc}
-	return r, err
+	return w, r, err
 }
 
 // RunSeeds runs s with the seeds first, first+1 and so on, n in all, and returns the median of the results, and each.

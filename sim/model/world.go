@@ -50,6 +50,7 @@ type world struct {
 	events        uint64
 	measure
 	sample []int32
+	feeds  []sim.Feed // the trees at the end of the measurement
 }
 
 // Keep implements episub.Host: a fragment is good unless it is marked.
@@ -145,6 +146,7 @@ func (w *world) handle(e *event) {
 		w.snapshot([][]episub.Stats{w.before, w.after}[e.a])
 		if e.a == 1 {
 			w.draw()
+			w.feeds = w.edges()
 		}
 	case evCut, evHeal:
 		w.cut(int(e.a), e.kind == evCut)

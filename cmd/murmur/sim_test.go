@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestSimRefuses: what cannot be simulated ends at once with one line that says why.
+func TestSimRefuses(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	matrix := func(text string) string { return write(t, "rtt.csv", text, 0o600) }
+	scenario := func(text string) string { return write(t, "s.yaml", text, 0o600) }
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"no scenario", nil, exitUsage, "venue50"},
+		{"unknown scenario", []string{"venue51"}, exitUsage, "venue51"},
+		{"a folder", []string{t.TempDir()}, exitUsage, "directory"},
+		{"no YAML", []string{scenario(":\n-:")}, exitUsage, "yaml"},
+		{"unknown field", []string{scenario("peers: 5\nclases: []\n")}, exitUsage, "clases"},
+		{"no classes", []string{scenario("peers: 5\n")}, exitUsage, "classes"},
+		{"unknown behaviour", []string{scenario("peers: 5\nclasses: [{up: 1M, behaviour: rude}]\n")}, exitUsage, "rude"},
+		{"too many peers", []string{"venue50", "--peers", "2000000"}, exitUsage, "peers"},
+		{"negative peers", []string{"venue50", "--peers=-1"}, exitUsage, "peers"},
+		{"no time", []string{"venue50", "--for", "1ms"}, exitUsage, "measured"},
+		{"unknown engine", []string{"venue50", "--engine", "steam"}, exitUsage, "steam"},
+		{"unknown system", []string{"venue50", "--against", "pigeons"}, exitUsage, "pigeons"},
+		{"gossipsub on the model", []string{"venue50", "--engine", "model", "--against", "gossipsub"}, exitUsage, "stack"},
+		{"too many seeds", []string{"venue50", "--seeds", "100000"}, exitUsage, "seeds"},
+		{"no matrix", []string{"venue50", "--rtt", "nowhere.csv"}, exitUsage, "nowhere.csv"},
+		{"matrix of words", []string{"venue50", "--rtt", matrix("city,a\na,far\n")}, exitUsage, `"far"`},
+		{"matrix of nothing", []string{"venue50", "--rtt", matrix("")}, exitUsage, "empty"},
+		{"matrix without bounds", []string{"venue50", "--rtt", matrix("city,a,b\na,0,1e99\nb,NaN,0\n")}, exitUsage, `"1e99"`},
+		{"matrix of no numbers", []string{"venue50", "--rtt", matrix("city,a,b\na,0,1\nb,NaN,0\n")}, exitUsage, `"NaN"`},
+		{"matrix that is not square", []string{"venue50", "--rtt", matrix("city,a,b\na,0,1\n")}, exitUsage, "rows"},
+		{"scenario with a bad matrix", []string{scenario("peers: 5\nplace: {matrix: nowhere.csv}\nclasses: [{up: 1M}]\n")}, exitUsage, "nowhere.csv"},
+		{"report that cannot be written", []string{"venue50", "--html", filepath.Join(t.TempDir(), "no", "r.html")}, exitUsage, "r.html"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, stdout, stderr := try(t, append([]string{"sim"}, c.args...)...)
+			if code != c.code || stdout != "" {
+				t.Errorf("exit code %d, want %d\n%s%s", code, c.code, stdout, stderr)
+			}
+			if !strings.Contains(stderr, c.says) || strings.Count(strings.TrimSpace(stderr), "\n") > 1 {
+				t.Errorf("it does not say %q in a line:\n%s", c.says, stderr)
+			}
+		})
+	}
+}
+
+// TestSimModel: a table for people, JSON for programs, a report for both, and the built-in scenarios by name.
+func TestSimModel(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	if code, stdout, stderr := try(t, "sim", "--list"); code != 0 || !strings.Contains(stdout, "home200") || !strings.Contains(stdout, "planet10k") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	page := filepath.Join(t.TempDir(), "report.html")
+	rtt := write(t, "rtt.csv", "city,a,b\na,0,40\nb,40,0\n", 0o600)
+	short := []string{"sim", "venue50", "--engine", "model", "--peers", "10", "--for", "3s", "--warmup", "3s", "--rtt", rtt}
+	code, stdout, stderr := try(t, append(short, "--html", page)...)
+	if code != 0 || !strings.Contains(stdout, "latency p50") || !strings.Contains(stdout, "model engine") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	html, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(html, []byte("murmur sim venue50 --engine model --rtt "+rtt+" --peers 10 --for 3s --warmup 3s")) {
+		t.Error("the report does not say how to repeat it")
+	}
+	code, stdout, stderr = try(t, append(short, "--json", "--seeds", "2")...)
+	var got struct {
+		Scenario, Engine string
+		Seeds            int
+		Systems          []struct {
+			Name    string
+			Latency map[string]float64 `json:"latency_ms"`
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	if got.Scenario != "venue50" || got.Engine != "model" || got.Seeds != 2 || len(got.Systems) != 1 || got.Systems[0].Latency["p50"] < 20 {
+		t.Errorf("%s", stdout)
+	}
+}
+
+// TestSimStack runs the stack engine as a command does, outside of package testing's care.
+func TestSimStack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the command")
+	}
+	bin := filepath.Join(t.TempDir(), "murmur")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.CommandContext(t.Context(), bin, "-v", "sim", "venue50", "--peers", "4", "--for", "2s", "--warmup", "3s", "--json")
+	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+t.TempDir())
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &stderr)
+	}
+	if !bytes.Contains(out, []byte(`"engine":"stack"`)) || !bytes.Contains(out, []byte(`"dissemination":{"murmuration":`)) {
+		t.Errorf("%s", out)
+	}
+}

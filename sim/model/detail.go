@@ -1,0 +1,117 @@
+package model
+
+import (
+	"context"
+	"slices"
+
+	"murmuration/mesh/episub"
+	"murmuration/sim"
+)
+
+// feedLeast is the share of a peer's stripes from which on a parent is drawn as feeding it.
+const feedLeast = 0.05
+
+// RunDetailed is Run, and also returns what a report draws. Its stalls are those of sim.Players, as in sim/stack.
+func RunDetailed(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progress)) (sim.Result, *sim.Detail, error) {
+	w, r, err := play(ctx, s, seed, progress)
+	if w == nil {
+		return r, nil, err
+	}
+	var players sim.Players
+	d := w.detail(&players)
+	r.Waiting = players.Stalls()
+	return r, d, err
+}
+
+// detail reads off the world, at its end, what a report draws, and shows players what each peer received.
+func (w *world) detail(players *sim.Players) *sim.Detail {
+	p := w.plan
+	d := &sim.Detail{Seed: p.Seed, Feeds: w.feeds}
+	published := 0
+	for _, c := range w.chunks[w.first:w.last] {
+		published += c.Size
+	}
+	for id := range w.nodes {
+		n := &w.nodes[id]
+		x, y, onGlobe := p.Position(id)
+		d.Globe = onGlobe
+		dot := sim.Dot{X: x, Y: y, Class: p.Nodes[id].Class.Name, Present: n.online}
+		if here := float64(min(n.leave, w.to)-max(n.join, w.from)) / 1e9; here > 0 && published > 0 {
+			dot.Copies = float64(w.sent[id]) / (float64(published) * here / p.Duration.Seconds())
+		}
+		if id > 0 {
+			dot.Direct = float64(p.Delay(0, id).Microseconds()) / 1e3
+			if !n.mute && !n.bad {
+				w.watch(id, d, &dot, players)
+				if w.start[id] > 0 && (p.Join.Crowd == nil || n.join >= w.from) {
+					d.Startup = append(d.Startup, float64(w.start[id]-n.join)/1e6)
+				}
+			}
+		}
+		d.Peers = append(d.Peers, dot)
+	}
+	slices.Sort(d.Startup)
+	return d
+}
+
+// watch adds the chunks that were due at a node.
+func (w *world) watch(id int, d *sim.Detail, dot *sim.Dot, players *sim.Players) {
+	var own, late []float64
+	lost, hops := 0, 0
+	for seq := w.first; seq < w.last; seq++ {
+		if !w.due(id, seq) {
+			continue
+		}
+		ms := -1.0
+		if w.latency[id] != nil && w.latency[id][seq] > 0 {
+			ms = float64(w.latency[id][seq]) / 1e3
+			own = append(own, ms)
+			hops += int(w.depth[id][seq])
+			d.Bin(ms)
+		} else {
+			d.Missing++
+		}
+		if ms < 0 || ms > float64(w.plan.Late.Milliseconds()) {
+			lost++
+		}
+		late = append(late, ms)
+	}
+	players.Watch(late, float64(w.plan.Track.Chunk.Microseconds())/1e3)
+	if len(own) > 0 {
+		q := sim.QuantilesOf(own)
+		dot.P50, dot.P99, dot.Lost, dot.Hops = q.P50, q.P99, float64(lost)/float64(len(late)), float64(hops)/float64(len(own))
+	}
+}
+
+// edges returns the trees' edges: whom each node's stripes come from.
+func (w *world) edges() []sim.Feed {
+	var feeds []sim.Feed
+	for id := range w.nodes {
+		n := &w.nodes[id]
+		if id == 0 || !n.online || n.machine == nil {
+			continue
+		}
+		stripes := map[int]int{}
+		var order []int
+		for s := range episub.MaxStripes {
+			peer, fed := n.machine.Parent(s)
+			if !fed {
+				continue
+			}
+			c := n.slotConn(w, peer)
+			if c < 0 {
+				continue
+			}
+			parent := int(w.conns[c].ends[1-w.side(c, int32(id))].node)
+			if stripes[parent]++; stripes[parent] == 1 {
+				order = append(order, parent)
+			}
+		}
+		for _, parent := range order {
+			if share := float64(stripes[parent]) / episub.MaxStripes; share >= feedLeast {
+				feeds = append(feeds, sim.Feed{From: parent, To: id, Share: share})
+			}
+		}
+	}
+	return feeds
+}

@@ -1,0 +1,122 @@
+package trial
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"murmuration/sim"
+)
+
+func small(t *testing.T) *sim.Scenario {
+	t.Helper()
+	s, err := sim.Load("venue50")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Resize(6)
+	s.Warmup, s.Duration = 3*time.Second, 2*time.Second
+	return s
+}
+
+// TestSideBySide runs both systems on the stack engine, and wants the JSON as documented.
+func TestSideBySide(t *testing.T) {
+	last := 0.0
+	rep, err := Run(t.Context(), Config{Scenario: small(t), Against: "gossipsub", T: t, Progress: func(p Progress) {
+		if p.Part < last || p.Part > 1 || p.Runs != 2 {
+			t.Errorf("progress %+v after %v", p, last)
+		}
+		last = p.Part
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(rep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Scenario, Engine, Note string
+		Seeds                  int
+		Dissemination          map[string]string
+		Systems                []struct {
+			Name    string
+			Latency struct{ P50, P95, P99, Max float64 } `json:"latency_ms"`
+			Startup struct{ P50, P95 float64 }           `json:"startup_ms"`
+			Lost    *float64
+			Over    float64 `json:"overhead"`
+			Copies  float64 `json:"origin_copies"`
+		}
+	}
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Scenario != "venue50" || got.Engine != Stack || got.Seeds != 1 || len(got.Systems) != 2 || got.Systems[1].Name != "gossipsub" {
+		t.Fatalf("%s", b)
+	}
+	for _, s := range got.Systems {
+		if s.Latency.P50 <= 0 || s.Latency.Max < s.Latency.P99 || s.Startup.P95 < s.Startup.P50 || s.Lost == nil || s.Over < 1 || s.Copies <= 0 {
+			t.Errorf("%+v", s)
+		}
+		if got.Dissemination[s.Name] == "" {
+			t.Errorf("nothing says how %s spreads chunks", s.Name)
+		}
+	}
+	if !strings.Contains(got.Note, "mesh.Node") {
+		t.Errorf("note %q", got.Note)
+	}
+}
+
+// TestModel runs some seeds on the model engine.
+func TestModel(t *testing.T) {
+	rep, err := Run(t.Context(), Config{Scenario: small(t), Engine: Model, Seeds: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.Seeds != 3 || len(rep.Systems) != 1 || rep.Systems[0].Latency.P50 <= 0 || len(rep.Details) != 1 {
+		t.Fatalf("%+v", rep)
+	}
+	d := rep.Details[0]
+	if len(d.Peers) != 7 || len(d.Feeds) < 6 || len(d.Startup) == 0 || len(rep.Systems[0].Waiting.PerHour) == 0 {
+		t.Errorf("details %+v", d)
+	}
+}
+
+// TestStopped keeps the runs that were completed.
+func TestStopped(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	rep, err := Run(ctx, Config{Scenario: small(t), Engine: Model, Seeds: 5, Progress: func(p Progress) {
+		if p.Run == 2 && p.Done > time.Second {
+			stop()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !rep.Stopped || rep.Seeds != 1 || len(rep.Systems) != 1 {
+		t.Errorf("%+v", rep)
+	}
+}
+
+// TestDefaults chooses the engine by the number of peers, and refuses what cannot be.
+func TestDefaults(t *testing.T) {
+	for peers, want := range map[int]string{1: Stack, StackMost: Stack, StackMost + 1: Model} {
+		s := small(t)
+		s.Resize(peers)
+		if c, err := (Config{Scenario: s}).checked(); err != nil || c.Engine != want {
+			t.Errorf("%d peers: %q, %v", peers, c.Engine, err)
+		}
+	}
+	for _, c := range []Config{
+		{Engine: "steam"}, {Against: "pigeons"}, {Engine: Model, Against: "gossipsub"}, {Seeds: -1}, {Seeds: 1e6},
+	} {
+		c.Scenario = small(t)
+		if _, err := Run(t.Context(), c); !errors.Is(err, ErrUsage) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
