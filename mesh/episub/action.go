@@ -42,17 +42,17 @@ const (
 type What uint8
 
 const (
-	// Useful: it delivered fragments that were new. Count says how many since the last report.
+	// Useful means that it delivered fragments that were new. Count says how many since the last report.
 	Useful What = iota + 1
-	// BadFragment: a fragment did not match its hash. Disconnect.
+	// BadFragment means that a fragment did not match its hash. Disconnect.
 	BadFragment
-	// BadControl: a control frame did not decode. Disconnect.
+	// BadControl means that a control frame did not decode. Disconnect.
 	BadControl
-	// BadEnvelope: an envelope was not signed by the channel or contradicts itself. Disconnect.
+	// BadEnvelope means that an envelope was not signed by the channel or contradicts itself. Disconnect.
 	BadEnvelope
-	// NoDelivery: it promised a stripe or a fragment and did not deliver.
+	// NoDelivery means that it promised a stripe or a fragment and did not deliver.
 	NoDelivery
-	// Flood: it sends more control frames or unasked fragments than any honest peer would.
+	// Flood means that it sends more control frames or unasked fragments than any honest peer would.
 	Flood
 )
 

@@ -275,12 +275,13 @@ func (m *Machine) arrived(c *chunk, p Peer, i int) bool {
 		if r.p != p || r.seq != c.ID.Seq {
 			continue
 		}
-		if i == EnvelopeIndex && r.envelope {
+		switch {
+		case i == EnvelopeIndex && r.envelope:
 			r.envelope = false
-		} else if i >= 0 && r.set.has(i) {
+		case i >= 0 && r.set.has(i):
 			r.set.unset(i)
 			c.asked.unset(i)
-		} else {
+		default:
 			continue
 		}
 		m.settleRequest(k)
