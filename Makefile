@@ -7,8 +7,8 @@ LDFLAGS := -X murmuration/node.Version=$(VERSION)
 WEB := node/web
 PAGE := node/shim/page/built
 # Rooms without goroutines are tested without the race detector, which finds nothing there and takes ten times as long.
-CALM := . ./chunker/... ./playlist/...
-RACY := ./cmd/... ./mesh/... ./node ./node/ingest/... ./node/player/... ./node/shim/...
+CALM := . ./chunker/... ./playlist/... ./mesh/episub ./sim ./sim/model ./sim/report
+RACY := ./cmd/... ./mesh ./node ./node/ingest/... ./node/player/... ./node/shim/... ./sim/stack ./sim/trial
 
 .PHONY: help demo build web test check unit e2e lint bench soak clean
 
