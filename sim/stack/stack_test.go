@@ -100,10 +100,10 @@ func TestBothSystems(t *testing.T) {
 			for _, h := range got.ByHops {
 				known += h.Chunks
 			}
-			if known < 10*16*8/10 {
+			if known < 10*16*95/100 {
 				t.Errorf("of 160 chunks, only the hops of %d are known", known)
 			}
-			if system == Gossipsub && (r.named < 160 || r.agreed < r.named*8/10) {
+			if system == Gossipsub && (r.named < 160 || r.agreed < r.named*95/100) {
 				t.Errorf("of %d chunks, the wire names the bringer of %d", r.named, r.agreed)
 			}
 			t.Logf("the wire named the bringer of %d of %d chunks", r.agreed, r.named)
