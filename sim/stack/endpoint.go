@@ -3,6 +3,8 @@ package stack
 import (
 	"math/rand/v2"
 	"net"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,15 +21,14 @@ type endpoint struct {
 	nat  bool
 	dead atomic.Bool
 
-	called   []atomic.Bool  // nodes that this one has sent to: its NAT lets their packets in
-	from     []atomic.Int64 // bytes received, by sender
-	packets  atomic.Int64   // received
-	latest   atomic.Int64   // the last packet of some size: its sender, and
-	latestAt atomic.Int64   // when it was read
-}
+	called  []atomic.Bool  // nodes that this one has sent to: its NAT lets their packets in
+	from    []atomic.Int64 // bytes received, by sender
+	packets atomic.Int64   // received
 
-// small is the size in bytes of packets that complete no chunk: acknowledgements and other control.
-const small = 100
+	mu     sync.Mutex
+	latest []int // who sent the packets that were read at the instant latestAt, in order
+	at     time.Time
+}
 
 func newEndpoint(w *internet, node int, c *simnet.SimConn) *endpoint {
 	n := len(w.plan.Nodes)
@@ -58,10 +59,7 @@ func (e *endpoint) ReadFrom(p []byte) (int, net.Addr, error) {
 		}
 		e.packets.Add(1)
 		e.from[from].Add(int64(n + headers))
-		if n > small {
-			e.latest.Store(int64(from))
-			e.latestAt.Store(int64(time.Since(e.net.zero)))
-		}
+		e.note(from)
 		return n, addr, nil
 	}
 }
@@ -86,10 +84,24 @@ func (e *endpoint) received() int64 {
 	return sum
 }
 
-// bringer returns the node whose packet is being handled at this instant, -1 where none is.
-func (e *endpoint) bringer() int {
-	if e.latestAt.Load() != int64(time.Since(e.net.zero)) {
-		return -1
+// note keeps who sent a packet.
+func (e *endpoint) note(from int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now := time.Now(); !now.Equal(e.at) {
+		e.at, e.latest = now, e.latest[:0]
 	}
-	return int(e.latest.Load())
+	e.latest = append(e.latest, from)
+}
+
+// bringers returns the nodes whose packets are being handled at this instant, the last one first.
+func (e *endpoint) bringers() []int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !time.Now().Equal(e.at) {
+		return nil
+	}
+	out := slices.Clone(e.latest)
+	slices.Reverse(out)
+	return out
 }

@@ -37,6 +37,21 @@ func newLedger(p *sim.Plan) *ledger {
 	return &ledger{plan: p, nodes: make([]record, len(p.Nodes))}
 }
 
+// bringer returns which of some nodes brought a chunk: the first that has it, or else the first.
+func (l *ledger) bringer(seq uint64, candidates []int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range candidates {
+		if r := &l.nodes[id]; id == 0 || seq < uint64(len(r.latency)) && r.latency[seq] != 0 {
+			return id
+		}
+	}
+	if len(candidates) > 0 {
+		return candidates[0]
+	}
+	return -1
+}
+
 // complete writes down that a chunk is complete at a node.
 func (l *ledger) complete(node int, seq uint64, now time.Duration, from int) {
 	if seq >= uint64(len(l.plan.Chunks)) {

@@ -249,7 +249,7 @@ func (r *run) arrive(node int) bool {
 	at := &place{
 		node: node, net: r.net, reel: r.reel, log: r.cfg.Log.With("node", node),
 		complete: func(seq uint64, from peer.ID) {
-			r.ledger.complete(node, seq, time.Since(r.zero), r.bringer(node, from))
+			r.ledger.complete(node, seq, time.Since(r.zero), r.bringer(node, seq, from))
 		},
 		friends: func() []peer.AddrInfo { return r.acquaintances(node) },
 		key:     func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(seed(r.plan.Seed, uint64(node))) },
@@ -277,12 +277,12 @@ func (r *run) arrive(node int) bool {
 	return true
 }
 
-// bringer returns the node that brings a chunk: the one that the participant names, or the one whose packet is being
+// bringer returns the node that brings a chunk: the one that the participant names, or one whose packet is being
 // handled.
-func (r *run) bringer(node int, from peer.ID) int {
+func (r *run) bringer(node int, seq uint64, from peer.ID) int {
 	seen := -1
 	if e := r.net.ends[node].Load(); e != nil {
-		seen = e.bringer()
+		seen = r.ledger.bringer(seq, e.bringers())
 	}
 	if from == "" {
 		return seen
