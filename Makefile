@@ -6,6 +6,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X murmuration/node.Version=$(VERSION)
 WEB := node/web
 PAGE := node/shim/page/built
+MODULES := $(WEB)/node_modules/.package-lock.json
 # Rooms without goroutines are tested without the race detector, which finds nothing there and takes ten times as long.
 CALM := . ./chunker/... ./playlist/... ./mesh/episub ./sim ./sim/model ./sim/report
 RACY := ./cmd/... ./mesh ./node ./node/ingest/... ./node/player/... ./node/shim/... ./sim/stack ./sim/trial
@@ -25,14 +26,17 @@ web: $(PAGE)/index.html ## the page, by Vite (without npm the binary carries a p
 
 $(PAGE)/index.html: $(shell find $(WEB) -path $(WEB)/node_modules -prune -o -type f -print 2>/dev/null)
 	@if command -v $(NPM) >/dev/null 2>&1; then \
-		(cd $(WEB) && $(NPM) ci --no-audit --no-fund --loglevel=error && $(NPM) run --silent build); \
+		$(MAKE) --no-print-directory $(MODULES) && cd $(WEB) && $(NPM) run --silent build; \
 	else \
 		echo "npm is not installed: building with the plain page"; \
 	fi
 
+$(MODULES): $(WEB)/package-lock.json
+	cd $(WEB) && $(NPM) ci --no-audit --no-fund --loglevel=error
+
 test: check unit e2e ## everything: checks, unit tests with the race detector, end-to-end tests with real programs
 
-unit: web ## unit and integration tests
+unit: web $(MODULES) ## unit and integration tests
 	.ci/need ffmpeg=ffmpeg
 	cd $(WEB) && $(NPM) test --silent
 	$(GO) test -shuffle=on $(CALM)
