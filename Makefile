@@ -10,7 +10,7 @@ MODULES := $(WEB)/node_modules/.package-lock.json
 # Rooms without goroutines are tested without the race detector, which finds nothing there and takes ten times as long.
 # So are the mesh's swarms in virtual time: the race detector itself crashes in bubbles of so many goroutines (Go 1.26).
 CALM := . ./chunker/... ./playlist/... ./mesh/... ./sim ./sim/model ./sim/report
-SOCKETS := Loopback|InitByRequest|LastChunk|JSSubscriber|Window|Gap|Piece|Uplink|Record|Link|Key
+SOCKETS := ^Test(OnLoopback|InitByRequest|LastChunkLeavesBeforeClose|JSSubscriber)$$
 RACY := ./cmd/... ./node ./node/ingest/... ./node/player/... ./node/shim/... ./sim/stack ./sim/trial
 
 .PHONY: help demo build web test check unit e2e lint bench soak clean
