@@ -8,8 +8,8 @@ WEB := node/web
 PAGE := node/shim/page/built
 MODULES := $(WEB)/node_modules/.package-lock.json
 # Rooms without goroutines are tested without the race detector, which finds nothing there and takes ten times as long.
-# So are the mesh's swarms in virtual time: the race detector itself crashes in bubbles of so many goroutines (Go 1.26).
-CALM := . ./chunker/... ./playlist/... ./mesh/... ./sim ./sim/model ./sim/report
+# So are swarms of real nodes in virtual time: the race detector itself crashed in bubbles of so many goroutines (Go 1.26).
+CALM := . ./chunker/... ./playlist/... ./mesh/... ./sim ./sim/model ./sim/report ./sim/stack
 SOCKETS := ^Test(OnLoopback|InitByRequest|LastChunkLeavesBeforeClose|JSSubscriber)$$
 RACY := ./cmd/... ./node ./node/ingest/... ./node/player/... ./node/shim/... ./sim/stack ./sim/trial
 
