@@ -11,6 +11,8 @@ import (
 	blocks "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p"
+	dht "github.com/libp2p/go-libp2p-kad-dht"
+	"github.com/libp2p/go-libp2p-kad-dht/dual"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multihash"
@@ -140,10 +142,21 @@ func collect(t testing.TB, ch <-chan blocks.Block) map[cid.Cid][]byte {
 		if _, again := got[b.Cid()]; again {
 			t.Errorf("%s came twice", b.Cid())
 		}
-		if !rawCID(b.RawData()).Equals(b.Cid()) {
+		if c, err := b.Cid().Prefix().Sum(b.RawData()); err != nil || c != b.Cid() {
 			t.Errorf("%s does not match its bytes", b.Cid())
 		}
 		got[b.Cid()] = b.RawData()
 	}
 	return got
+}
+
+// knows reports whether p is in a routing table of x's DHT.
+func (x *Exchange) knows(p peer.ID) bool {
+	switch d := x.dht.(type) {
+	case *dual.DHT:
+		return d.WAN.RoutingTable().Find(p) != "" || d.LAN.RoutingTable().Find(p) != ""
+	case *dht.IpfsDHT:
+		return d.RoutingTable().Find(p) != ""
+	}
+	return false
 }
