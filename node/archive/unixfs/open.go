@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"murmuration/chunker"
 	"murmuration/chunker/envelope"
 	"murmuration/playlist"
 
@@ -31,7 +32,7 @@ type opener struct {
 
 type blocksOf map[cid.Cid][]byte
 
-// Open reads a view back, fetching its nodes and small files by get, and no media. Get is called from several goroutines
+// Open reads a view back, fetching its nodes, small files and init segments by get, and no chunks. Get is called from several goroutines
 // at once, about once for each thousand chunks: what the nodes of segments must be follows from the chunks.
 //
 // Bytes are held against their hashes, and everything against the bounds in bounds.go; a view that no Build wrote is
@@ -430,16 +431,40 @@ func (o *opener) movie(ctx context.Context, folder map[string]link, l *layout, m
 	if err != nil {
 		return err
 	}
-	if len(leaves) != len(m.parts)+1 || leaves[0].cid != m.init.Init {
+	head := len(leaves) - len(m.parts)
+	if head < 1 || leaves[0].cid != m.init.Init {
 		return hostile("%d leaves for %d chunks and an init segment", len(leaves), len(m.parts))
+	}
+	if err := o.indexed(ctx, leaves[1:head], l, m); err != nil {
+		return err
 	}
 	o.add(leaves[0])
 	for n, i := range m.parts {
-		if err := o.chunk(&l.parts[i], leaves[n+1]); err != nil {
+		if err := o.chunk(&l.parts[i], leaves[head+n]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// indexed checks the index of an MP4: what it must be follows from the chunks and the init segment.
+func (o *opener) indexed(ctx context.Context, leaves []link, l *layout, m movie) error {
+	init, err := o.fetch(ctx, []cid.Cid{m.init.Init})
+	if err != nil {
+		return err
+	}
+	info, _ := chunker.Describe(init[0]) // as in Build, what is not understood is not described
+	var cids []cid.Cid
+	for leaf := range slices.Chunk(l.index(m, info), leafSize) {
+		c := rawCID(leaf)
+		cids = append(cids, c)
+		o.derived[c] = leaf
+	}
+	if !slices.EqualFunc(leaves, cids, func(l link, c cid.Cid) bool { return l.cid == c }) {
+		return hostile("its index is of other chunks")
+	}
+	_, err = o.fetch(ctx, cids)
+	return err
 }
 
 // chunk fills in where a part's bytes are.
@@ -519,7 +544,11 @@ func (o *opener) over(ctx context.Context, path string, e link) error {
 		return err
 	}
 	for _, l := range leaves {
-		if size, known := o.known[l.cid]; !known || size != int64(l.size) {
+		size, known := o.known[l.cid]
+		if !known {
+			size, known = int64(len(o.derived[l.cid])), o.derived[l.cid] != nil // of an MP4's index
+		}
+		if !known || size != int64(l.size) {
 			return hostile("%s%s holds %s, which is not of this recording", path, e.name, l.cid)
 		}
 	}
