@@ -50,6 +50,7 @@ func (l *layout) index(m movie, media chunker.Info) []byte {
 			if j+1 < n {
 				next = l.parts[m.parts[j+1]].DecodeTime
 			}
+			next = max(next, p.DecodeTime)
 			var access uint32
 			if p.Independent {
 				access = 1<<31 | 1<<28 // starts with a stream access point of type 1
