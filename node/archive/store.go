@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,6 +26,9 @@ type Config struct {
 	Sync     time.Duration // how often data is forced to disk: what a power cut may cost; default 1 s
 	Idle     time.Duration // after which files that nobody reads are closed; default 1 min
 	Log      *slog.Logger  // default: none
+
+	// Still makes a poster for the view: a JPEG of the first picture of a small MP4. Nil: there is none.
+	Still func(ctx context.Context, mp4 []byte) ([]byte, error)
 
 	open opener // tests stand in for the disk
 }

