@@ -13,7 +13,8 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 256<<10); return 
 
 // Append keeps a chunk that the caller has verified, in any order, and reports whether it was not there before: not at
 // all, or damaged. The first of two different chunks with one id stands. Chunk and block are with the operating system
-// when it returns; see the package comment for what a power cut may cost. ErrFull leaves the recording as it was.
+// when it returns; see the package comment for what a power cut may cost. ErrFull leaves the recording as it was. A
+// finished recording takes what it lost, and refuses what it never had with ErrFinished.
 func (r *Recording) Append(c envelope.Chunk) (added bool, err error) {
 	if r.s.cfg.ReadOnly {
 		return false, ErrReadOnly
@@ -47,7 +48,7 @@ func (r *Recording) append(c envelope.Chunk) (added bool, err error) {
 	if had && !r.lacks(c.Envelope.Init.KeyString(), c.Init) {
 		return false, nil
 	}
-	if old == nil && r.st.State == Finished {
+	if old == nil && r.st.State == Finished && !r.lost(c.Envelope) {
 		return false, ErrFinished
 	}
 	raw := sha(c.Raw)
@@ -85,6 +86,21 @@ func (r *Recording) append(c envelope.Chunk) (added bool, err error) {
 		old.block = r.t.find(block)
 	}
 	return !had, nil
+}
+
+// lost reports whether a chunk that a finished recording does not list may have been in it: its block is here, or it is
+// before the newest one. Only what came after the end is refused.
+func (r *Recording) lost(e *envelope.Envelope) bool {
+	list := r.tracks[e.Track]
+	if list == nil || len(list.epochs) == 0 {
+		d, _, _ := asDigest(e.Block)
+		return r.t.good(r.t.find(d))
+	}
+	if newest := list.epochs[len(list.epochs)-1]; e.Flags.Has(envelope.End) && e.Epoch == newest.number {
+		return true
+	}
+	d, _, _ := asDigest(e.Block)
+	return e.ID().Less(list.newest()) || r.t.good(r.t.find(d))
 }
 
 // turn notes that the broadcast ended, or went on after all, by a chunk that was just listed.

@@ -91,6 +91,15 @@ func (ep *epoch) search(seq uint64) (int, bool) {
 	})
 }
 
+// newest returns the id of the newest chunk that is listed.
+func (c *chunks) newest() (id envelope.ID) {
+	c.backward(func(at envelope.ID, _ *entry) bool {
+		id = at
+		return false
+	})
+	return id
+}
+
 // get returns the entry of an id, or nil.
 func (c *chunks) get(id envelope.ID) *entry {
 	ep, i, ok := c.locate(id)

@@ -35,6 +35,7 @@ type Recording struct {
 	bad     map[digest]struct{} // blocks found damaged, whatever is loaded
 	end     int64               // of the sections
 	dirty   int64               // bytes that a power cut may cost
+	junk    int64               // bytes between the sections that are none
 	full    bool
 	gone    bool // removed, or the store is closed
 
@@ -172,7 +173,7 @@ func (r *Recording) load() error {
 			r.t.damaged[n] = struct{}{}
 		}
 	}
-	if damaged > 0 {
+	if r.junk = damaged; damaged > 0 {
 		r.log.Warn("recording is damaged", "bytes", damaged)
 	}
 	if good < r.end && r.sealed == nil {

@@ -21,21 +21,31 @@ const (
 func scan(f io.ReaderAt, off, end, verifyFrom int64, visit func(s section, block []byte) error) (good, damaged int64, err error) {
 	buf := make([]byte, 0, 128<<10)
 	good = off
+	var s section
+	ahead := false // s is the section at off already
 	for off < end {
-		s, err := readSection(f, off, end)
-		switch {
-		case errors.Is(err, errFrame):
-			next, err := resync(f, off+1, end)
+		if !ahead {
+			if s, err = readSection(f, off, end); errors.Is(err, errFrame) {
+				off, err = resync(f, off+1, end)
+			} else if err == nil {
+				ahead = true
+			}
 			if err != nil {
 				return good, damaged, err
 			}
-			off = next
 			continue
-		case err != nil:
-			return good, damaged, err
+		}
+		var next section
+		goesOn := s.end() == end
+		if !goesOn {
+			next, err = readSection(f, s.end(), end)
+			if goesOn = err == nil; err != nil && !errors.Is(err, errFrame) {
+				return good, damaged, err
+			}
 		}
 		var block []byte
-		if s.codec == codecCBOR || s.off >= verifyFrom {
+		// A length that leads nowhere may be damaged itself: the hash tells.
+		if s.codec == codecCBOR || s.off >= verifyFrom || !goesOn {
 			if cap(buf) < s.size {
 				buf = make([]byte, 0, maxBlockSize)
 			}
@@ -44,50 +54,24 @@ func scan(f io.ReaderAt, off, end, verifyFrom int64, visit func(s section, block
 			if err != nil {
 				return good, damaged, err
 			}
-			if !right { // either its bytes or its length is damaged: whatever follows must prove itself
-				next := s.end()
-				if !plausible(f, next, end) {
-					if next, err = resync(f, off+1, end); err != nil {
+			if !right {
+				if ahead, off = goesOn && s.end() < end, s.end(); !goesOn {
+					if off, err = resync(f, s.off+1, end); err != nil {
 						return good, damaged, err
 					}
 				}
-				off = next
+				s = next
 				continue
 			}
-		} else if !plausible(f, s.end(), end) {
-			// The length leads nowhere. The block is taken if its hash is right, which makes the length right, too.
-			if cap(buf) < s.size {
-				buf = make([]byte, 0, maxBlockSize)
-			}
-			right, err := s.readBlock(f, buf[:s.size])
-			if err != nil {
-				return good, damaged, err
-			}
-			if !right {
-				if off, err = resync(f, off+1, end); err != nil {
-					return good, damaged, err
-				}
-				continue
-			}
-			block = buf[:s.size]
 		}
 		if err := visit(s, block); err != nil {
 			return good, damaged, err
 		}
 		damaged += s.off - good
 		good = s.end()
-		off = good
+		off, s, ahead = good, next, goesOn && good < end
 	}
 	return good, damaged, nil
-}
-
-// plausible reports whether a section, or the end, is at off.
-func plausible(f io.ReaderAt, off, end int64) bool {
-	if off == end {
-		return true
-	}
-	_, err := readSection(f, off, end)
-	return err == nil
 }
 
 // resync looks from off on for the next section whose hash is right, and returns end where there is none.

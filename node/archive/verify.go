@@ -82,6 +82,7 @@ func (r *Recording) verifySections(ctx context.Context, rep *Report, progress fu
 			break
 		}
 		p, total := r.t.at[n], r.end
+		rep.Lost = r.junk
 		s, err := readSection(r.f, p.off(), r.end)
 		right := false
 		if err == nil {
