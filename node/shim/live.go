@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"murmuration/chunker/retime"
 	"murmuration/playlist"
 )
 
@@ -64,7 +65,7 @@ func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	out := liveWriter{w: w, control: http.NewResponseController(w), clock: newTimeline(init)}
+	out := liveWriter{w: w, control: http.NewResponseController(w), clock: retime.New(init)}
 	if !out.write(init) {
 		return
 	}
@@ -98,7 +99,7 @@ func (b *Broadcast) liveTrack(name string) *track {
 func (t *track) stream(r *http.Request, out *liveWriter, part playlist.Part) {
 	for {
 		c, ok := t.chunk(part.ID())
-		if !ok || !out.write(out.clock.place(part, c.Block)...) {
+		if !ok || !out.write(out.clock.Place(position(part), c.Block)...) {
 			return
 		}
 		var next playlist.Part
@@ -121,11 +122,18 @@ func (t *track) stream(r *http.Request, out *liveWriter, part playlist.Part) {
 	}
 }
 
+// position is what must be known of a part to place it in one endless MP4.
+func position(p playlist.Part) retime.Position {
+	return retime.Position{
+		Epoch: p.Epoch, Timescale: p.Timescale, DecodeTime: p.DecodeTime, Duration: p.Duration, Discontinuity: p.Discontinuity,
+	}
+}
+
 // liveWriter writes to one reader of an endless answer.
 type liveWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	clock   *timeline
+	clock   *retime.Timeline
 }
 
 // write sends blocks at once; it reports false when the reader is gone or too slow.

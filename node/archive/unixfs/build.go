@@ -3,7 +3,6 @@ package unixfs
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -98,16 +97,20 @@ func (s *Source) check() error {
 		return fmt.Errorf("%w: a title of %d bytes", ErrSource, len(s.Title))
 	}
 	names := map[string]bool{}
+	count := 0
 	for _, t := range s.Tracks {
 		if err := envelope.CheckName(t.Name); err != nil || names[t.Name] {
 			return fmt.Errorf("%w: track %.60q, twice or %w", ErrSource, t.Name, envelope.ErrName)
 		}
 		names[t.Name] = true
+		if count += len(t.Parts); count > maxChunks {
+			return fmt.Errorf("%w: %d chunks", ErrSource, count)
+		}
 		for i, p := range t.Parts {
 			if i > 0 && !t.Parts[i-1].ID().Less(p.ID()) {
 				return fmt.Errorf("%w: chunk %d-%d of track %s is not in order", ErrSource, p.Epoch, p.Seq, t.Name)
 			}
-			if !p.End && (p.Size <= 0 || p.Size >= envelope.MaxBlock || p.InitSize < 0 || p.InitSize > envelope.MaxInit) {
+			if !p.End && (!p.Block.Defined() || p.Size <= 0 || p.Size >= envelope.MaxBlock || p.InitSize < 0 || p.InitSize > envelope.MaxInit) {
 				return fmt.Errorf("%w: chunk %d-%d of %d bytes", ErrSource, p.Epoch, p.Seq, p.Size)
 			}
 		}
@@ -153,37 +156,13 @@ func (b *builder) track(name string, l *layout) (*built, error) {
 	for _, p := range l.inits {
 		_ = add(l.initName[p.Init.String()], b.initLink(p), nil)
 	}
-	var segments []link
-	for _, s := range l.list.Segments {
-		run := make([]link, 0, s.To-s.From)
-		for i := s.From; i < s.To; i++ {
-			run = append(run, chunkLink(l.parts[i]))
-		}
-		f, err := b.file(run)
-		if err != nil {
-			return nil, err
-		}
-		f.name = playlist.SegmentURI(s.Epoch, s.First, s.Last)
-		segments = append(segments, f)
-	}
-	folder, err := b.directory(segments)
+	folder, err := b.segments(l)
 	if err := add("segments", folder, err); err != nil {
 		return nil, err
 	}
-	var strays []link
-	for _, run := range l.strays {
-		leaves := make([]link, 0, len(run))
-		for _, i := range run {
-			leaves = append(leaves, chunkLink(l.parts[i]))
-		}
-		f, err := b.file(leaves)
-		if err != nil {
-			return nil, err
-		}
-		first, last := l.parts[run[0]], l.parts[run[len(run)-1]]
-		f.name = playlist.SegmentURI(first.Epoch, first.Seq, last.Seq)
-		strays = append(strays, f)
-		t.info.Strays += len(run)
+	strays, err := b.strays(l)
+	if err != nil {
+		return nil, err
 	}
 	if len(strays) > 0 {
 		folder, err := b.directory(strays)
@@ -209,11 +188,47 @@ func (b *builder) track(name string, l *layout) (*built, error) {
 		t.info.Recordings = append(t.info.Recordings, r)
 	}
 	index, err := b.small(encodeChunks(l))
-	if err := add("chunks.csv", index, err); err != nil {
+	if err := add(chunksName, index, err); err != nil {
 		return nil, err
 	}
 	b.describe(t)
 	return t, nil
+}
+
+// segments writes the folder of a track's segments.
+func (w *writer) segments(l *layout) (link, error) {
+	list := make([]link, 0, len(l.list.Segments))
+	for _, s := range l.list.Segments {
+		run := make([]link, 0, s.To-s.From)
+		for i := s.From; i < s.To; i++ {
+			run = append(run, chunkLink(l.parts[i]))
+		}
+		f, err := w.file(run)
+		if err != nil {
+			return link{}, err
+		}
+		f.name = playlist.SegmentURI(s.Epoch, s.First, s.Last)
+		list = append(list, f)
+	}
+	return w.directory(list)
+}
+
+// strays writes the files of the chunks that cannot be decoded.
+func (w *writer) strays(l *layout) ([]link, error) {
+	var list []link
+	for _, run := range l.strays {
+		leaves := make([]link, 0, len(run))
+		for _, i := range run {
+			leaves = append(leaves, chunkLink(l.parts[i]))
+		}
+		f, err := w.file(leaves)
+		if err != nil {
+			return nil, err
+		}
+		f.name = l.strayName(run)
+		list = append(list, f)
+	}
+	return list, nil
 }
 
 // describe fills in what info.json says of a track.
@@ -229,6 +244,9 @@ func (b *builder) describe(t *built) {
 			i.Chunks++
 			i.Size += int64(p.Size)
 		}
+	}
+	for _, run := range l.strays {
+		i.Strays += len(run)
 	}
 	i.Gaps = l.gaps
 	i.Complete = len(l.gaps) == 0 && l.ended && i.Strays == 0
@@ -359,45 +377,4 @@ func (b *builder) info(tracks []*built, root []link) (link, error) {
 	l, err := b.small(text)
 	l.name = "info.json"
 	return l, err
-}
-
-// chunksHead is the first line of chunks.csv.
-const chunksHead = "epoch,seq,timescale,decode_time,duration,flags,captured_us,bytes,init\n"
-
-// encodeChunks writes chunks.csv: one line for each chunk and end mark of the track that is here, ascending. Flags are
-// those of envelopes; init is the number of the init segment, 1 for init.mp4, 0 for none.
-func encodeChunks(l *layout) []byte {
-	number := map[cid.Cid]uint64{}
-	for n, p := range l.inits {
-		number[p.Init] = uint64(n + 1)
-	}
-	b := append(make([]byte, 0, 64*len(l.parts)), chunksHead...)
-	for _, p := range l.parts {
-		var flags envelope.Flags
-		if p.Independent {
-			flags |= envelope.Independent
-		}
-		if p.Discontinuity {
-			flags |= envelope.Discontinuity
-		}
-		if p.End {
-			flags |= envelope.End
-		}
-		size := max(p.Size, 0)
-		if p.End || !p.Block.Defined() {
-			size = 0
-		}
-		var captured int64
-		if !p.Captured.IsZero() {
-			captured = max(p.Captured.UnixMicro(), 0)
-		}
-		for _, v := range [...]uint64{
-			p.Epoch, p.Seq, uint64(p.Timescale), p.DecodeTime, uint64(p.Duration), uint64(flags),
-			uint64(captured), uint64(size),
-		} {
-			b = append(strconv.AppendUint(b, v, 10), ',')
-		}
-		b = append(strconv.AppendUint(b, number[p.Init], 10), '\n')
-	}
-	return b
 }

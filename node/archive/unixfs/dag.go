@@ -75,6 +75,18 @@ func sum(codec uint64, b []byte) cid.Cid {
 	return cid.NewCidV1(codec, mh)
 }
 
+// checkBlock reports whether b hashes to c, a CID of the kinds that a view has.
+func checkBlock(c cid.Cid, b []byte) bool {
+	return usual(c) && sum(c.Type(), b) == c
+}
+
+// usual reports whether a CID is of the kinds that a view has: version 1, raw or dag-pb, SHA2-256 of 32 bytes.
+func usual(c cid.Cid) bool {
+	p := c.Prefix()
+	return c.Defined() && p.Version == 1 && (p.Codec == cid.Raw || p.Codec == cid.DagProtobuf) &&
+		p.MhType == multihash.SHA2_256 && p.MhLength == sha256.Size
+}
+
 // rawCID returns the CID of a raw leaf.
 func rawCID(b []byte) cid.Cid { return envelope.RawCID(b) }
 
@@ -190,8 +202,13 @@ func (w *writer) small(b []byte) (link, error) {
 func (w *writer) directory(entries []link) (link, error) {
 	slices.SortFunc(entries, func(a, b link) int { return cmp.Compare(a.name, b.name) })
 	var content uint64
+	size := 0
 	for _, e := range entries {
 		content += e.size
+		size += len(e.name) + e.cid.ByteLen()
+	}
+	if size > shardAbove {
+		return w.shard(entries, 0)
 	}
 	return w.node(&node{kind: typeDirectory, links: entries}, content)
 }

@@ -198,7 +198,9 @@ func (i *Info) Verify(channel envelope.Channel) error {
 }
 
 // seconds is how info.json says a length: to milliseconds.
-func seconds(d time.Duration) float64 { return float64(d.Round(time.Millisecond).Milliseconds()) / 1000 }
+func seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
+}
 
 // Length returns Duration.
 func (i *Info) Length() time.Duration { return time.Duration(i.Duration * float64(time.Second)) }

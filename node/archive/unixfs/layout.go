@@ -63,6 +63,26 @@ func bare(parts []Part) []playlist.Part {
 	return list
 }
 
+// segmentLength is the length of segments: 2 s, and more in long recordings, whose playlists players read as a whole.
+func segmentLength(parts []playlist.Part) time.Duration {
+	var total time.Duration
+	for _, p := range parts {
+		if p.Timescale > 0 {
+			total += p.Length()
+		}
+	}
+	switch {
+	case total <= 2*time.Hour:
+		return 2 * time.Second
+	case total <= 8*time.Hour:
+		return 4 * time.Second
+	case total <= 24*time.Hour:
+		return 6 * time.Second
+	default:
+		return max(10*time.Second, (total / 15000).Truncate(time.Second))
+	}
+}
+
 // lay decides the files of a track. Parts without a usable init segment are strays.
 func lay(parts []Part, usable func(cid.Cid) bool) *layout {
 	l := &layout{parts: parts, initName: map[string]string{}}
@@ -73,6 +93,7 @@ func lay(parts []Part, usable func(cid.Cid) bool) *layout {
 		}
 	}
 	l.list = playlist.NewVOD(list, playlist.VODConfig{
+		Segment:    segmentLength(list),
 		SegmentURI: func(epoch, first, last uint64) string { return "segments/" + playlist.SegmentURI(epoch, first, last) },
 		InitURI:    func(name string) string { return l.initName[name] },
 	})
@@ -102,6 +123,11 @@ func (l *layout) addInit(name string, p Part) {
 		l.initName[name] = numbered("init", ".mp4", len(l.inits))
 		l.inits = append(l.inits, p)
 	}
+}
+
+func (l *layout) strayName(run []int) string {
+	first, last := l.parts[run[0]], l.parts[run[len(run)-1]]
+	return playlist.SegmentURI(first.Epoch, first.Seq, last.Seq)
 }
 
 func consecutive(a, b Part) bool { return a.Epoch == b.Epoch && a.Seq+1 == b.Seq && a.Block.Defined() }

@@ -129,7 +129,9 @@ var picture = struct {
 
 func testPicture(t *testing.T) *recorder {
 	t.Helper()
-	picture.once.Do(func() { picture.r = show(t, testpicture.Picture{Width: 320, Height: 180}, 1_790_000_000, 12*time.Second) })
+	picture.once.Do(func() {
+		picture.r = show(t, testpicture.Picture{Width: 320, Height: 180}, 1_790_000_000, 12*time.Second)
+	})
 	return picture.r
 }
 

@@ -1,29 +1,46 @@
-package shim
+// Package retime shifts the decode times of chunks, so that those of several timelines make one MP4. It changes nothing
+// else of a chunk, and never the bytes that it is given: others share them.
+package retime
 
 import (
 	"encoding/binary"
 	"math/big"
-
-	"murmuration/playlist"
 )
 
-// timeline keeps the decode times of one endless MP4 going across discontinuities: an origin that restarted begins at
-// another time, which HLS players are told by EXT-X-DISCONTINUITY and readers of a plain file cannot be. Chunks that
-// need no shift pass unchanged.
+// Position is what must be known of a chunk to place it (its envelope says all of it).
+type Position struct {
+	Epoch         uint64
+	Timescale     uint32 // units per second of DecodeTime and Duration
+	DecodeTime    uint64
+	Duration      uint32
+	Discontinuity bool
+}
+
+// Timeline keeps the decode times of one MP4 going across discontinuities: an origin that restarted begins at another
+// time, which HLS players are told by EXT-X-DISCONTINUITY and readers of a plain file cannot be. Chunks that need no
+// shift pass unchanged. It is not safe for concurrent use.
 //
 //	moof
 //	└ traf (one a track)
 //	  ├ tfhd   track_ID
-//	  └ tfdt   baseMediaDecodeTime, 32 or 64 bit: what is shifted
-type timeline struct {
+//	  ├ tfdt   baseMediaDecodeTime, 32 or 64 bit: what is shifted
+//	  └ trun   the samples' durations: where the chunk ends
+type Timeline struct {
 	scales map[uint32]uint32 // by track_ID
-	last   playlist.Part
+	last   Position
 	begun  bool
 	shift  int64 // in 1/last.Timescale seconds
+
+	exact    bool
+	ends     map[uint32]uint64 // by track_ID: where the track's next sample may begin
+	defaults map[uint32]uint32 // by track_ID: duration of a sample that does not tell
+	sequence uint32
 }
 
-func newTimeline(init []byte) *timeline {
-	t := &timeline{scales: map[uint32]uint32{}}
+// New returns a Timeline for chunks that need this init segment. The first chunk stays where it is; a little room is
+// left at each discontinuity.
+func New(init []byte) *Timeline {
+	t := &Timeline{scales: map[uint32]uint32{}}
 	walk(init, func(kind string, moov []byte) {
 		if kind != "moov" {
 			return
@@ -37,7 +54,7 @@ func newTimeline(init []byte) *timeline {
 	return t
 }
 
-func (t *timeline) addTrack(trak []byte) {
+func (t *Timeline) addTrack(trak []byte) {
 	var id, scale uint32
 	walk(trak, func(kind string, b []byte) {
 		switch kind {
@@ -62,36 +79,47 @@ func (t *timeline) addTrack(trak []byte) {
 // and the longer of them must not be overtaken by what follows.
 const room = 10
 
-// place returns the chunk's bytes with its decode times where they follow on from the chunk before.
-func (t *timeline) place(part playlist.Part, block []byte) [][]byte {
-	if t.begun && (part.Discontinuity || part.Epoch != t.last.Epoch || part.Timescale != t.last.Timescale) {
-		end := int64(t.last.DecodeTime) + t.shift + int64(t.last.Duration) + int64(t.last.Timescale/room)
-		t.shift = rescale(end, t.last.Timescale, part.Timescale) - int64(part.DecodeTime)
+// Place returns the chunk's bytes, in order, with its decode times where they follow on from the chunk before.
+func (t *Timeline) Place(p Position, block []byte) [][]byte {
+	if t.exact {
+		return t.placeExactly(p, block)
 	}
-	t.last, t.begun = part, true
+	if t.begun && (p.Discontinuity || p.Epoch != t.last.Epoch || p.Timescale != t.last.Timescale) {
+		end := int64(t.last.DecodeTime) + t.shift + int64(t.last.Duration) + int64(t.last.Timescale/room)
+		t.shift = rescale(end, t.last.Timescale, p.Timescale) - int64(p.DecodeTime)
+	}
+	t.last, t.begun = p, true
 	if t.shift == 0 {
 		return [][]byte{block}
 	}
-	var moof []byte
-	start := 0
-	walk(block, func(kind string, body []byte) {
-		if kind == "moof" && moof == nil {
-			start = cap(block) - cap(body) // where body stands in block
-			moof = append([]byte(nil), body...)
-		}
-	})
+	start, moof := copyMoof(block)
 	if moof == nil {
 		return [][]byte{block}
 	}
-	walk(moof, func(kind string, traf []byte) {
-		if kind == "traf" {
-			t.shiftTraf(traf, part.Timescale)
-		}
-	})
+	t.shiftMoof(moof, p.Timescale)
 	return [][]byte{block[:start], moof, block[start+len(moof):]}
 }
 
-func (t *timeline) shiftTraf(traf []byte, from uint32) {
+// copyMoof returns a copy of the body of a block's moof, and where it stands.
+func copyMoof(block []byte) (start int, moof []byte) {
+	walk(block, func(kind string, body []byte) {
+		if kind == "moof" && moof == nil {
+			start = cap(block) - cap(body) // where body stands in block
+			moof = append([]byte{}, body...)
+		}
+	})
+	return start, moof
+}
+
+func (t *Timeline) shiftMoof(moof []byte, from uint32) {
+	walk(moof, func(kind string, traf []byte) {
+		if kind == "traf" {
+			t.shiftTraf(traf, from)
+		}
+	})
+}
+
+func (t *Timeline) shiftTraf(traf []byte, from uint32) {
 	scale := from
 	walk(traf, func(kind string, b []byte) {
 		switch {

@@ -1,0 +1,582 @@
+package unixfs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"murmuration/chunker/envelope"
+	"murmuration/playlist"
+
+	"github.com/ipfs/go-cid"
+	"golang.org/x/sync/errgroup"
+)
+
+// opener reads a view from bytes that may be hostile.
+type opener struct {
+	get     func(context.Context, cid.Cid) ([]byte, error)
+	data    map[cid.Cid][]byte // the view's own blocks that are used
+	order   []cid.Cid          // of data, parents before children
+	derived blocksOf           // what can be told without asking: nodes over chunks that are known
+	bytes   int64
+	fetches int
+	leaves  int
+	chunks  int
+	files   []ViewFile
+	known   map[cid.Cid]int64 // media: size
+	media   []Link
+}
+
+type blocksOf map[cid.Cid][]byte
+
+// Open reads a view back, fetching its nodes and small files by get, and no media. Get is called from several goroutines
+// at once, about once for each thousand chunks: what the nodes of segments must be follows from the chunks.
+//
+// Bytes are held against their hashes, and everything against the bounds in bounds.go; a view that no Build wrote is
+// refused with ErrHostile. Errors of get are passed on. The signature is the caller's to check (Info.Verify).
+func Open(ctx context.Context, root cid.Cid, get func(context.Context, cid.Cid) ([]byte, error)) (*View, error) {
+	o := &opener{get: get, data: map[cid.Cid][]byte{}, derived: blocksOf{}, known: map[cid.Cid]int64{}}
+	v, err := o.open(ctx, root)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", root, err)
+	}
+	return v, nil
+}
+
+func hostile(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrHostile}, args...)...)
+}
+
+func (o *opener) open(ctx context.Context, root cid.Cid) (*View, error) {
+	if !usual(root) || root.Type() != cid.DagProtobuf {
+		return nil, hostile("not the root of a directory")
+	}
+	entries, err := o.directory(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	text, err := o.text(ctx, entries, "info.json", maxInfo)
+	if err != nil {
+		return nil, err
+	}
+	v := &View{Root: root, data: o.data}
+	if v.Info, err = ParseInfo(text); err != nil {
+		return nil, err
+	}
+	if err := v.Info.lists(entries); err != nil {
+		return nil, err
+	}
+	for _, info := range v.Info.Tracks {
+		folder, path := entries, info.Path
+		if path != "" {
+			e, ok := entries[info.Name]
+			if !ok {
+				return nil, hostile("no folder for track %s", info.Name)
+			}
+			if folder, err = o.directory(ctx, e.cid); err != nil {
+				return nil, err
+			}
+			delete(entries, info.Name)
+		}
+		t, err := o.track(ctx, info, folder)
+		if err != nil {
+			return nil, fmt.Errorf("track %s: %w", info.Name, err)
+		}
+		v.Tracks = append(v.Tracks, *t)
+		if path != "" {
+			if err := o.rest(ctx, path, folder); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := o.rest(ctx, "", entries); err != nil {
+		return nil, err
+	}
+	o.finish(v)
+	return v, nil
+}
+
+// lists checks that info.json lists the root's entries, as they are.
+func (i *Info) lists(entries map[string]link) error {
+	if len(i.Files) != len(entries)-1 {
+		return hostile("info.json lists %d files, there are %d", len(i.Files), len(entries)-1)
+	}
+	seen := map[string]bool{}
+	for _, f := range i.Files {
+		e, ok := entries[f.Name]
+		if !ok || f.Name == "info.json" || e.cid.String() != f.Cid || f.Size < 0 || seen[f.Name] {
+			return hostile("%.100q is not what info.json says", f.Name)
+		}
+		seen[f.Name] = true
+	}
+	return nil
+}
+
+// fetch returns the bytes of blocks of the view's own, in order.
+func (o *opener) fetch(ctx context.Context, cids []cid.Cid) ([][]byte, error) {
+	if o.fetches += len(cids); o.fetches > maxFetches {
+		return nil, hostile("over %d nodes", maxFetches)
+	}
+	out := make([][]byte, len(cids))
+	for batch := range slices.Chunk(indices(len(cids)), 4*fetchers) {
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(fetchers)
+		for _, i := range batch {
+			c := cids[i]
+			if b, ok := o.data[c]; ok {
+				out[i] = b
+				continue
+			}
+			if b, ok := o.derived[c]; ok {
+				out[i] = b
+				continue
+			}
+			group.Go(func() error {
+				b, err := o.get(ctx, c)
+				if err != nil {
+					return fmt.Errorf("get %s: %w", c, err)
+				}
+				if len(b) > maxNode || !checkBlock(c, b) {
+					return hostile("what came for %s has another hash, or %d bytes", c, len(b))
+				}
+				out[i] = b
+				return nil
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return nil, err
+		}
+		for _, i := range batch {
+			if _, ok := o.data[cids[i]]; ok {
+				continue
+			}
+			o.data[cids[i]] = out[i]
+			o.order = append(o.order, cids[i])
+			if o.bytes += int64(len(out[i])); o.bytes > maxOwn {
+				return nil, hostile("over %d bytes of nodes", maxOwn)
+			}
+		}
+	}
+	return out, nil
+}
+
+func indices(n int) []int {
+	list := make([]int, n)
+	for i := range list {
+		list[i] = i
+	}
+	return list
+}
+
+// directory reads a folder, sharded or not.
+func (o *opener) directory(ctx context.Context, c cid.Cid) (map[string]link, error) {
+	if c.Type() != cid.DagProtobuf {
+		return nil, hostile("%s is no folder", c)
+	}
+	entries := map[string]link{}
+	add := func(name string, l link) error {
+		if !validName(name) || len(entries) >= maxEntries {
+			return hostile("folder entry %.100q", name)
+		}
+		if _, twice := entries[name]; twice {
+			return hostile("folder entry %s twice", name)
+		}
+		l.name = name
+		entries[name] = l
+		return nil
+	}
+	type shard struct {
+		cid    cid.Cid
+		prefix []byte // slots on the way here
+	}
+	level := []shard{{cid: c}}
+	for depth := 0; len(level) > 0; depth++ {
+		cids := make([]cid.Cid, len(level))
+		for i, s := range level {
+			cids[i] = s.cid
+		}
+		raw, err := o.fetch(ctx, cids)
+		if err != nil {
+			return nil, err
+		}
+		var next []shard
+		for i, b := range raw {
+			n, err := decode(b)
+			if err != nil {
+				return nil, err
+			}
+			switch {
+			case n.kind == typeDirectory && depth == 0 && n.data == nil && !n.hasSize && len(n.blocksizes) == 0:
+				for _, l := range n.links {
+					if err := add(l.name, l); err != nil {
+						return nil, err
+					}
+				}
+			case n.kind == typeHAMT && depth < maxShards && n.fanout == fanout && n.hashType == hashMurmur3 && len(n.links) <= fanout:
+				for _, l := range n.links {
+					var at byte
+					if _, err := fmt.Sscanf(l.name, "%02X", &at); err != nil || len(l.name) < slotDigits {
+						return nil, hostile("shard entry %.100q", l.name)
+					}
+					path := append(slices.Clone(level[i].prefix), at)
+					name := l.name[slotDigits:]
+					if name == "" {
+						next = append(next, shard{cid: l.cid, prefix: path})
+						continue
+					}
+					for d, want := range path {
+						if slot(name, d) != want {
+							return nil, hostile("entry %.100q in the wrong shard", name)
+						}
+					}
+					if err := add(name, l); err != nil {
+						return nil, err
+					}
+				}
+			default:
+				return nil, hostile("%s is no folder", level[i].cid)
+			}
+		}
+		if len(next) > maxEntries {
+			return nil, hostile("a folder of %d shards", len(next))
+		}
+		level = next
+	}
+	return entries, nil
+}
+
+// validName reports whether a name is one that files of a view have: nothing that a shell or a file system could
+// take for something else.
+func validName(s string) bool {
+	if s == "" || len(s) > maxEntryName || s[0] == '.' || s[0] == '-' {
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
+}
+
+// file returns the leaves of a file in order, and its size. It fetches the nodes above them, level by level.
+func (o *opener) file(ctx context.Context, l link) (leaves []link, size uint64, err error) {
+	list := []link{l}
+	if l.cid.Type() == cid.Raw {
+		list[0].size = l.tree // a file of one leaf
+	}
+	checked := l.cid.Type() == cid.Raw
+	for depth := 0; ; depth++ {
+		var cids []cid.Cid
+		for _, l := range list {
+			if l.cid.Type() != cid.Raw {
+				cids = append(cids, l.cid)
+			}
+		}
+		if len(cids) == 0 {
+			break
+		}
+		if depth == maxDepth {
+			return nil, 0, hostile("a file of depth %d", depth)
+		}
+		raw, err := o.fetch(ctx, cids)
+		if err != nil {
+			return nil, 0, err
+		}
+		var next []link
+		for _, l := range list {
+			if l.cid.Type() == cid.Raw {
+				next = append(next, l)
+				continue
+			}
+			n, err := decodeFile(raw[0])
+			if err != nil {
+				return nil, 0, err
+			}
+			raw = raw[1:]
+			if checked && n.filesize != l.size {
+				return nil, 0, hostile("a node of %d bytes where %d are said to be", n.filesize, l.size)
+			}
+			next = append(next, n.links...)
+			if len(next) > maxLeaves-o.leaves {
+				return nil, 0, hostile("over %d leaves", maxLeaves)
+			}
+		}
+		checked = true
+		list = next
+	}
+	o.leaves += len(list)
+	for _, l := range list {
+		if l.size >= envelope.MaxBlock || l.tree != l.size {
+			return nil, 0, hostile("a leaf of %d bytes", l.size)
+		}
+		size += l.size
+	}
+	return list, size, nil
+}
+
+// decodeFile reads a node of a file. Its links get their sizes.
+func decodeFile(b []byte) (*node, error) {
+	n, err := decode(b)
+	if err != nil {
+		return nil, err
+	}
+	if n.kind != typeFile || n.data != nil || !n.hasSize || len(n.links) == 0 || len(n.blocksizes) != len(n.links) || n.fanout != 0 {
+		return nil, hostile("not a node of a file")
+	}
+	var sum uint64
+	for i := range n.links {
+		size := n.blocksizes[i]
+		if n.links[i].name != "" || size > 1<<50 {
+			return nil, hostile("a file's link of %d bytes called %.100q", size, n.links[i].name)
+		}
+		n.links[i].size = size
+		sum += size
+	}
+	if sum != n.filesize || sum > 1<<50 {
+		return nil, hostile("a node of %d bytes whose links have %d", n.filesize, sum)
+	}
+	return n, nil
+}
+
+// text reads a small file.
+func (o *opener) text(ctx context.Context, entries map[string]link, name string, limit int) ([]byte, error) {
+	e, ok := entries[name]
+	if !ok {
+		return nil, hostile("no %s", name)
+	}
+	leaves, size, err := o.file(ctx, e)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if size > uint64(limit) {
+		return nil, hostile("%s has %d bytes", name, size)
+	}
+	cids := make([]cid.Cid, len(leaves))
+	for i, l := range leaves {
+		cids[i] = l.cid
+	}
+	raw, err := o.fetch(ctx, cids)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	for i, b := range raw {
+		if uint64(len(b)) != leaves[i].size {
+			return nil, hostile("%s: a leaf of %d bytes, said to have %d", name, len(b), leaves[i].size)
+		}
+	}
+	return bytes.Join(raw, nil), nil
+}
+
+// track reads a track's folder: first what says which chunks there are, then what is made of them.
+func (o *opener) track(ctx context.Context, info TrackInfo, folder map[string]link) (*TrackView, error) {
+	t := &TrackView{Info: info}
+	for n := 0; n < maxInits; n++ {
+		e, ok := folder[numbered("init", ".mp4", n)]
+		if !ok {
+			break
+		}
+		if e.cid.Type() != cid.Raw || e.tree > envelope.MaxInit {
+			return nil, hostile("an init segment of %d bytes", e.tree)
+		}
+		t.Inits = append(t.Inits, Link{Cid: e.cid, Size: int64(e.tree)})
+	}
+	text, err := o.text(ctx, folder, chunksName, maxText)
+	if err != nil {
+		return nil, err
+	}
+	if t.Parts, err = parseChunks(text, t.Inits); err != nil {
+		return nil, err
+	}
+	if o.chunks += len(t.Parts); o.chunks > maxChunks {
+		return nil, hostile("over %d chunks", maxChunks)
+	}
+	l := lay(t.Parts, func(cid.Cid) bool { return true })
+	t.List = l.list
+	if len(l.movies) == 0 {
+		return nil, hostile("nothing to play")
+	}
+	for _, m := range l.movies {
+		if err := o.movie(ctx, folder, l, m); err != nil {
+			return nil, fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	if err := o.strays(ctx, folder, l); err != nil {
+		return nil, fmt.Errorf("strays: %w", err)
+	}
+	derive := writer{done: map[cid.Cid]bool{}, put: func(c cid.Cid, b []byte) error {
+		o.derived[c] = b
+		return nil
+	}}
+	if _, err := derive.segments(l); err != nil {
+		return nil, err
+	}
+	if _, err := derive.small(l.list.Render()); err != nil {
+		return nil, err
+	}
+	if text, err = o.text(ctx, folder, "index.m3u8", maxText); err != nil {
+		return nil, err
+	}
+	if t.Playlist, err = playlist.ParseMedia(text); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrHostile, err)
+	}
+	return t, o.derivedFolder(ctx, info.Path, folder, "segments")
+}
+
+// movie reads which blocks a recording.mp4 is made of.
+func (o *opener) movie(ctx context.Context, folder map[string]link, l *layout, m movie) error {
+	e, ok := folder[m.name]
+	if !ok {
+		return hostile("it is not there")
+	}
+	leaves, _, err := o.file(ctx, e)
+	if err != nil {
+		return err
+	}
+	if len(leaves) != len(m.parts)+1 || leaves[0].cid != m.init.Init {
+		return hostile("%d leaves for %d chunks and an init segment", len(leaves), len(m.parts))
+	}
+	o.add(leaves[0])
+	for n, i := range m.parts {
+		if err := o.chunk(&l.parts[i], leaves[n+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunk fills in where a part's bytes are.
+func (o *opener) chunk(p *Part, leaf link) error {
+	if leaf.size != uint64(p.Size) {
+		return hostile("chunk %d-%d has %d bytes, its leaf %d", p.Epoch, p.Seq, p.Size, leaf.size)
+	}
+	p.Block = leaf.cid
+	o.add(leaf)
+	return nil
+}
+
+func (o *opener) add(leaf link) {
+	if _, known := o.known[leaf.cid]; !known {
+		o.known[leaf.cid] = int64(leaf.size)
+		o.media = append(o.media, Link{Cid: leaf.cid, Size: int64(leaf.size)})
+	}
+}
+
+// strays reads which blocks the chunks are that cannot be decoded.
+func (o *opener) strays(ctx context.Context, folder map[string]link, l *layout) error {
+	if len(l.strays) == 0 {
+		return nil
+	}
+	e, ok := folder["strays"]
+	if !ok {
+		return hostile("they are not there")
+	}
+	files, err := o.directory(ctx, e.cid)
+	if err != nil {
+		return err
+	}
+	for _, run := range l.strays {
+		e, ok := files[l.strayName(run)]
+		if !ok {
+			return hostile("no %s", l.strayName(run))
+		}
+		leaves, _, err := o.file(ctx, e)
+		if err != nil {
+			return err
+		}
+		if len(leaves) != len(run) {
+			return hostile("%d leaves for %d chunks", len(leaves), len(run))
+		}
+		for n, i := range run {
+			if err := o.chunk(&l.parts[i], leaves[n]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// derivedFolder walks a folder of files over chunks that are known by now.
+func (o *opener) derivedFolder(ctx context.Context, path string, folder map[string]link, name string) error {
+	e, ok := folder[name]
+	if !ok {
+		return hostile("no folder %s", name)
+	}
+	delete(folder, name)
+	files, err := o.directory(ctx, e.cid)
+	if err != nil {
+		return err
+	}
+	for _, e := range sorted(files) {
+		if err := o.over(ctx, path+name+"/", e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// over notes a file, all of whose leaves must be media that is known.
+func (o *opener) over(ctx context.Context, path string, e link) error {
+	leaves, size, err := o.file(ctx, e)
+	if err != nil {
+		return err
+	}
+	for _, l := range leaves {
+		if size, known := o.known[l.cid]; !known || size != int64(l.size) {
+			return hostile("%s%s holds %s, which is not of this recording", path, e.name, l.cid)
+		}
+	}
+	o.files = append(o.files, ViewFile{Path: path + e.name, Link: Link{Cid: e.cid, Size: int64(size)}})
+	return nil
+}
+
+// rest goes through the other entries of a folder: files of media, and small files of the view's own.
+func (o *opener) rest(ctx context.Context, path string, folder map[string]link) error {
+	for _, e := range sorted(folder) {
+		var err error
+		switch {
+		case e.name == "strays":
+			err = o.derivedFolder(ctx, path, folder, e.name)
+		case strings.HasSuffix(e.name, ".mp4"):
+			err = o.over(ctx, path, e)
+		default:
+			limit := maxStill
+			if e.name == chunksName || e.name == "index.m3u8" || e.name == "info.json" {
+				limit = maxText
+			}
+			var text []byte
+			if text, err = o.text(ctx, folder, e.name, limit); err == nil {
+				o.files = append(o.files, ViewFile{Path: path + e.name, Link: Link{Cid: e.cid, Size: int64(len(text))}})
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s%s: %w", path, e.name, err)
+		}
+	}
+	return nil
+}
+
+func sorted(entries map[string]link) []link {
+	list := make([]link, 0, len(entries))
+	for _, e := range entries {
+		list = append(list, e)
+	}
+	slices.SortFunc(list, func(a, b link) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// finish puts together what was found.
+func (o *opener) finish(v *View) {
+	v.files, v.media = o.files, o.media
+	v.index = make(map[string]int, len(v.files))
+	for i, f := range v.files {
+		v.index[f.Path] = i
+	}
+	for _, c := range slices.Backward(o.order) {
+		if _, isMedia := o.known[c]; isMedia {
+			continue
+		}
+		v.own = append(v.own, Link{Cid: c, Size: int64(len(o.data[c]))})
+		v.size += int64(len(o.data[c]))
+	}
+	for _, l := range v.media {
+		v.size += l.Size
+	}
+}
