@@ -15,7 +15,7 @@ type chunks struct {
 	epochs  []*epoch // ascending
 	formats []format
 	seen    envelope.ID // the newest that anyone tried to append
-	count   int         // entries
+	count   int         // entries that are no end marks
 	bytes   int64       // of their blocks
 	first   time.Time   // capture of the oldest
 	last    time.Time   // end of the newest
@@ -124,7 +124,9 @@ func (c *chunks) add(e *envelope.Envelope, env, block uint32) *entry {
 		seq: e.Seq, decode: e.DecodeTime, captured: e.Captured.UnixMicro(), duration: e.Duration, size: e.BlockSize,
 		envelope: env, block: block, format: c.formatOf(e), flags: e.Flags,
 	})
-	c.count++
+	if !e.Flags.Has(envelope.End) {
+		c.count++
+	}
 	c.bytes += int64(e.BlockSize)
 	c.media += e.DurationTime()
 	if c.first.IsZero() || e.Captured.Before(c.first) {

@@ -463,14 +463,3 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
-
-func FuzzLinks(f *testing.F) {
-	f.Add([]byte{})
-	f.Add(append([]byte{0x12, 38 + 2, 0x0a, 36}, noRoot.Bytes()...))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		list, err := links(b)
-		if err == nil && len(list)*38 > len(b) {
-			t.Fatal("more links than bytes")
-		}
-	})
-}

@@ -42,17 +42,28 @@ func (r *Recording) ExportCAR(ctx context.Context, w io.Writer, progress func(do
 	if _, err := w.Write(fileHead(root)[payloadStart:]); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	walk := walker{get: r.read}
-	var nodes []cid.Cid
-	walk.node = func(c cid.Cid, _ []byte) { nodes = append(nodes, c) }
-	err := walk.nodes(ctx, root)
-	for _, c := range nodes {
-		if err == nil {
-			err = put(c)
-		}
+	view, err := r.View(ctx)
+	if err == nil {
+		err = put(root) // first, as readers of CARs like it
 	}
 	if err == nil {
-		err = walk.leaves(ctx, root, put)
+		err = view.Own(func(c cid.Cid, b []byte) error {
+			if c == root {
+				return nil
+			}
+			d, k, _ := asDigest(c)
+			return write(k, d, b)
+		})
+	}
+	if err == nil {
+		for _, l := range view.Blocks() {
+			if err = ctx.Err(); err == nil {
+				err = put(l.Cid)
+			}
+			if err != nil {
+				break
+			}
+		}
 	}
 	if err == nil {
 		err = r.envelopes(ctx, func(d digest, raw []byte) error { return write(codecCBOR, d, raw) })

@@ -64,6 +64,9 @@ func (r *Recording) info() Info {
 	if r.t != nil {
 		r.measure(&st)
 	}
+	if st.Whole {
+		st.Missing += len(r.bad)
+	}
 	info := Info{
 		Key: r.key, Title: st.Title, Started: st.Started, Ended: st.Ended, Duration: st.Duration, Size: st.Size,
 		Media: st.Media, State: st.State, Pinned: st.Pinned, Own: st.Own, Full: r.full,
@@ -281,8 +284,8 @@ func (r *Recording) measure(st *state) {
 	if r.sealed != nil {
 		st.Size = r.sealed.start + r.sealed.count*indexWidth
 	}
-	if len(r.tracks) == 0 {
-		return // a view without envelopes keeps what was read from it
+	if st.Whole && st.State == Finished || len(r.tracks) == 0 {
+		return // what was read from the view holds, envelopes or not
 	}
 	st.Media, st.Missing, st.Duration, st.Tracks = 0, 0, 0, nil
 	ended := true

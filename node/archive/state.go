@@ -84,6 +84,7 @@ type state struct {
 	State    State         `json:"state"`
 	Root     string        `json:"root,omitempty"`
 	Sealed   bool          `json:"sealed,omitempty"` // the CAR has its header and index
+	Whole    bool          `json:"whole,omitempty"`  // all that the root refers to is here, so the view tells what it holds
 	Size     int64         `json:"size"`
 	Media    int64         `json:"media"`
 	Duration time.Duration `json:"duration_ns"`

@@ -99,6 +99,10 @@ func (s *Store) find() error {
 		return err
 	}
 	for _, d := range channels {
+		if strings.Contains(d.Name(), ".part") && !s.cfg.ReadOnly { // an import that did not end
+			os.Remove(filepath.Join(s.cfg.Dir, d.Name())) //nolint:errcheck // next time, then
+			continue
+		}
 		channel, ok := parseChannel(d.Name())
 		if !ok || !d.IsDir() {
 			continue
@@ -109,7 +113,7 @@ func (s *Store) find() error {
 		}
 		for _, f := range files {
 			name, ext := strings.TrimSuffix(f.Name(), filepath.Ext(f.Name())), filepath.Ext(f.Name())
-			if ext == ".new" || ext == ".part" { // a crash left it
+			if ext == ".new" { // a crash left it
 				if !s.cfg.ReadOnly {
 					os.Remove(filepath.Join(s.cfg.Dir, d.Name(), f.Name())) //nolint:errcheck // next time, then
 				}
@@ -280,7 +284,9 @@ func (r *Recording) drop() error {
 			errs = append(errs, err)
 		}
 	}
-	os.Remove(filepath.Dir(r.base)) //nolint:errcheck // the channel's folder, if that was the last
+	if filepath.Dir(r.base) != filepath.Clean(r.s.cfg.Dir) {
+		os.Remove(filepath.Dir(r.base)) //nolint:errcheck // the channel's folder, if that was the last
+	}
 	return errors.Join(errs...)
 }
 
