@@ -255,13 +255,17 @@ func (r *Recording) setView(view *unixfs.View) error {
 		})
 	}
 	r.mu.Unlock()
-	if err := r.setRoot(view.Root, Finished); err != nil {
-		r.mu.Lock()
+	err := r.setRoot(view.Root, Finished)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
 		r.st = st
-		r.mu.Unlock()
 		return err
 	}
-	return nil
+	if err := r.ready(true); err != nil {
+		return err
+	}
+	return r.seal()
 }
 
 // View reads the recording's view, from here alone: what a player of a finished recording needs, envelopes or not.

@@ -208,6 +208,7 @@ func TestExportAndImport(t *testing.T) {
 			t.Errorf("another CAR comes out: %d bytes instead of %d, %v", again.Len(), car.Len(), err)
 		}
 		// The sealed file itself is a CAR, too.
+		origin.s.sealing.Wait()
 		file, err := os.Open(origin.base + ".car")
 		if err != nil {
 			t.Fatal(err)
@@ -345,6 +346,7 @@ func FuzzImportCAR(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(car.Bytes())
+	s.sealing.Wait()
 	whole, err := os.ReadFile(r.base + ".car")
 	if err != nil {
 		f.Fatal(err)

@@ -1,10 +1,13 @@
 package archive
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	car "github.com/ipld/go-car/v2"
 
 	"murmuration/chunker/envelope"
 )
@@ -224,6 +227,11 @@ func (r *Recording) seal() error {
 	if r.sealed != nil || r.t == nil || r.s.cfg.ReadOnly {
 		return nil
 	}
+	return r.sealWith(r.entries())
+}
+
+// entries returns what the index must hold, sorted. Call with a lock held.
+func (r *Recording) entries() []indexEntry {
 	entries := make([]indexEntry, 0, len(r.t.at))
 	for n := range r.t.at {
 		s, err := readSection(r.f, r.t.at[n].off(), r.end)
@@ -232,6 +240,28 @@ func (r *Recording) seal() error {
 		}
 		entries = append(entries, indexEntry{s.digest, s.off})
 	}
+	slices.SortFunc(entries, func(a, b indexEntry) int { return bytes.Compare(a.digest[:], b.digest[:]) })
+	return entries
+}
+
+// sealBehind seals a recording that was just finished, without keeping anyone from reading it for long.
+func (r *Recording) sealBehind() {
+	if err := r.rlock(true); err != nil {
+		return
+	}
+	end, entries := r.end, r.entries()
+	r.mu.RUnlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.gone || r.t == nil || r.sealed != nil || r.end != end {
+		return // closing it seals it
+	}
+	if err := r.sealWith(entries); err != nil {
+		r.log.Warn("recording not sealed", "err", err)
+	}
+}
+
+func (r *Recording) sealWith(entries []indexEntry) error {
 	end, err := writeIndex(r.f, r.end, entries)
 	if err == nil {
 		err = r.f.Truncate(end) // nothing of an index that was longer
@@ -240,15 +270,15 @@ func (r *Recording) seal() error {
 		err = r.sync()
 	}
 	if err == nil {
-		_, err = r.f.WriteAt(sealedHeader(r.end), 11)
+		_, err = r.f.WriteAt(sealedHeader(r.end), car.PragmaSize)
 	}
 	if err == nil {
 		err = r.sync()
 	}
 	if err != nil {
-		r.f.WriteAt(fileHead(noRoot)[11:51], 11) //nolint:errcheck // as it was, if the disk lets us
-		r.f.Truncate(r.end)                      //nolint:errcheck // Open cuts it
-		return fmt.Errorf("seal: %w", err)
+		r.f.WriteAt(make([]byte, car.HeaderSize), car.PragmaSize) //nolint:errcheck // as it was, if the disk lets us
+		r.f.Truncate(r.end)                                       //nolint:errcheck // Open cuts it
+		return fmt.Errorf("seal: %w", diskError("index", err))
 	}
 	x, ok := openIndex(r.f, r.end, end)
 	if !ok {

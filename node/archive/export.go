@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/ipfs/go-cid"
 
 	"murmuration/chunker/envelope"
+	"murmuration/node/archive/unixfs"
 )
 
 // ExportCAR writes the recording as a CARv1 whose root is the view: its nodes, then its leaves in playing order, then the
@@ -111,8 +113,53 @@ func (r *Recording) envelopes(ctx context.Context, yield func(d digest, raw []by
 	return nil
 }
 
-// ExportMP4 writes the main track, or the only one, as one MP4 file from a time to another, to the chunk's independent
-// neighbours outward. A to of zero means the end. Progress is in bytes.
+// ExportMP4 writes the track main, or the first where there is none of that name, as one MP4 from a time to another,
+// both counted from the beginning of the recording: unixfs.ExportMP4 says which chunks these are and what errors tell. A
+// to of zero means the end. A recording that is not finished, live even, is exported as far as it is. Progress is in
+// bytes.
 func (r *Recording) ExportMP4(ctx context.Context, w io.Writer, from, to time.Duration, progress func(done, total int64)) error {
-	return fmt.Errorf("export MP4: %w", ErrNotFound)
+	tracks, err := r.parts(ctx)
+	if err != nil {
+		return fmt.Errorf("export MP4: %w", err)
+	}
+	if len(tracks) == 0 {
+		return fmt.Errorf("export MP4: %w: nothing recorded", ErrNotFound)
+	}
+	i := max(slices.IndexFunc(tracks, func(t unixfs.Track) bool { return t.Name == "main" }), 0)
+	span, err := unixfs.Cut(tracks[i].Parts, from, to)
+	if err != nil {
+		return fmt.Errorf("export MP4: %w", err)
+	}
+	done := int64(0)
+	err = unixfs.ExportMP4(ctx, w, tracks[i].Parts, func(c cid.Cid) ([]byte, error) {
+		b, err := r.read(c)
+		if done += int64(len(b)); progress != nil {
+			progress(min(done, span.Size), span.Size)
+		}
+		return b, err
+	}, from, to)
+	if err != nil {
+		return fmt.Errorf("export MP4: %w", err)
+	}
+	return nil
+}
+
+// parts returns the chunks of all tracks: from the view where that knows more, else from the envelopes.
+func (r *Recording) parts(ctx context.Context) ([]unixfs.Track, error) {
+	r.mu.RLock()
+	whole := r.st.Whole
+	r.mu.RUnlock()
+	if !whole {
+		src, err := r.source()
+		return src.Tracks, err
+	}
+	view, err := r.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var tracks []unixfs.Track
+	for _, t := range view.Tracks {
+		tracks = append(tracks, unixfs.Track{Name: t.Info.Name, Parts: t.Parts})
+	}
+	return tracks, nil
 }

@@ -44,6 +44,7 @@ func (r *Recording) Finish(ctx context.Context, sign func([]byte) []byte) (cid.C
 	if err := r.setRoot(root, Finished); err != nil {
 		return cid.Undef, fmt.Errorf("finish: %w", err)
 	}
+	r.s.sealing.Go(r.sealBehind)
 	return root, nil
 }
 
@@ -152,7 +153,7 @@ func (w *viewWriter) flush() error {
 	return nil
 }
 
-// setRoot makes root the recording's: its blocks are forced to disk before anything names it.
+// setRoot makes root the recording's: its blocks are forced to disk before anything names it. The index may wait.
 func (r *Recording) setRoot(root cid.Cid, st State) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -170,7 +171,11 @@ func (r *Recording) setRoot(root cid.Cid, st State) error {
 	}
 	old := r.st
 	r.st.State, r.st.Root = st, root.String()
-	if err := r.seal(); err != nil {
+	err := r.sync()
+	if err == nil {
+		err = r.save()
+	}
+	if err != nil {
 		r.st = old
 		return err
 	}

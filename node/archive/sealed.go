@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/multiformats/go-multicodec"
 	"github.com/multiformats/go-multihash"
@@ -95,9 +94,8 @@ func (x *sealedIndex) find(d digest) (off int64, ok bool, err error) {
 	return 0, false, nil
 }
 
-// writeIndex writes an index of entries (digest and offset in the file) at off and returns where it ends.
+// writeIndex writes an index of entries, ascending by digest, at off and returns where it ends.
 func writeIndex(f file, off int64, entries []indexEntry) (end int64, err error) {
-	slices.SortFunc(entries, func(a, b indexEntry) int { return bytes.Compare(a.digest[:], b.digest[:]) })
 	w := bufio.NewWriterSize(io.NewOffsetWriter(f, off), 256<<10)
 	w.Write(indexHeader(len(entries))) //nolint:errcheck // Flush tells
 	var b [indexWidth]byte
@@ -107,7 +105,7 @@ func writeIndex(f file, off int64, entries []indexEntry) (end int64, err error) 
 		w.Write(b[:]) //nolint:errcheck // Flush tells
 	}
 	if err := w.Flush(); err != nil {
-		return off, diskError("write index", err)
+		return off, err
 	}
 	return off + indexHead + int64(len(entries))*indexWidth, nil
 }

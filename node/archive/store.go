@@ -51,6 +51,8 @@ type Store struct {
 	inUse   map[*Recording]struct{} // with an open file
 	sync    *time.Timer
 	sweeper *time.Timer
+
+	sealing sync.WaitGroup
 }
 
 // Open opens the recordings in a folder and resumes what a crash left. The error that wraps ErrLocked names the process
@@ -497,6 +499,7 @@ func (s *Store) Close() error {
 		list = append(list, r)
 	}
 	s.mu.Unlock()
+	s.sealing.Wait()
 	var errs []error
 	for _, r := range list {
 		r.mu.Lock()

@@ -90,6 +90,7 @@ func TestFinish(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("finished in %v", time.Since(begin))
+	s.sealing.Wait()
 	again, err := r.Finish(t.Context(), testSign)
 	if again != root || err != nil {
 		t.Error(again, err)
