@@ -1,0 +1,339 @@
+package archive
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	car "github.com/ipld/go-car/v2"
+
+	"murmuration/chunker/envelope"
+)
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 256<<10); return &b }}
+
+// Append keeps a chunk that the caller has verified, in any order, and reports whether it was not there before: not at
+// all, or damaged. The first of two different chunks with one id stands. Chunk and block are with the operating system
+// when it returns; see the package comment for what a power cut may cost. ErrFull leaves the recording as it was. A
+// finished recording takes what it lost, and refuses what it never had with ErrFinished.
+func (r *Recording) Append(c envelope.Chunk) (added bool, err error) {
+	if r.s.cfg.ReadOnly {
+		return false, ErrReadOnly
+	}
+	if c.Envelope == nil || c.Channel != r.key.Channel || c.Broadcast != r.key.Broadcast {
+		return false, fmt.Errorf("append: a chunk of another broadcast")
+	}
+	if len(c.Block) != int(c.BlockSize) || len(c.Block) >= envelope.MaxBlock || len(c.Raw) == 0 || len(c.Raw) > envelope.MaxEncoded ||
+		len(c.Init) > envelope.MaxInit {
+		return false, fmt.Errorf("append %v: sizes that do not fit", c.ID())
+	}
+	if err := r.rlock(true); err != nil {
+		return false, err
+	}
+	r.mu.RUnlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.ready(true); err != nil { // somebody may have closed it in between
+		return false, err
+	}
+	return r.append(c)
+}
+
+// append is Append with the lock held and the table loaded.
+func (r *Recording) append(c envelope.Chunk) (added bool, err error) {
+	var old *entry
+	if list := r.tracks[c.Track]; list != nil {
+		old = list.get(c.ID())
+	}
+	had := old != nil && old.there(r.t)
+	if had && !r.lacks(c.Envelope.Init.KeyString(), c.Init) {
+		return false, nil
+	}
+	if old == nil && r.st.State == Finished && !r.lost(c.Envelope) {
+		return false, ErrFinished
+	}
+	raw := sha(c.Raw)
+	if old != nil && r.t.good(old.envelope) && r.t.at[old.envelope].prefix != prefixOf(raw) {
+		r.log.Warn("two chunks with one id: the first stands", "track", c.Track, "chunk", c.ID())
+		return false, nil
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	w := batch{b: (*buf)[:0]}
+	if len(c.Init) > 0 && r.lacks(c.Envelope.Init.KeyString(), c.Init) {
+		w.add(codecRaw, sha(c.Init), c.Init)
+	}
+	block, _, _ := asDigest(c.Envelope.Block)
+	if !c.Flags.Has(envelope.End) && !r.t.good(r.t.find(block)) {
+		w.add(codecRaw, block, c.Block)
+	}
+	if !r.t.good(r.t.find(raw)) {
+		w.add(codecCBOR, raw, c.Raw)
+	}
+	*buf = w.b
+	if err := r.write(&w); err != nil {
+		if list := r.tracks[c.Track]; list != nil {
+			list.see(c.ID()) // so that the gap is known at once
+		}
+		return false, fmt.Errorf("append %s %v: %w", c.Track, c.ID(), err)
+	}
+	if old == nil {
+		r.list(c.Envelope, r.t.find(raw))
+		r.turn(c.Envelope)
+		return true, nil
+	}
+	old.envelope = r.t.find(raw)
+	if !c.Flags.Has(envelope.End) {
+		old.block = r.t.find(block)
+	}
+	return !had, nil
+}
+
+// lost reports whether a chunk that a finished recording does not list may have been in it: its block is here, or it is
+// before the newest one. Only what came after the end is refused.
+func (r *Recording) lost(e *envelope.Envelope) bool {
+	list := r.tracks[e.Track]
+	if list == nil || len(list.epochs) == 0 {
+		d, _, _ := asDigest(e.Block)
+		return r.t.good(r.t.find(d))
+	}
+	if newest := list.epochs[len(list.epochs)-1]; e.Flags.Has(envelope.End) && e.Epoch == newest.number {
+		return true
+	}
+	d, _, _ := asDigest(e.Block)
+	return e.ID().Less(list.newest()) || r.t.good(r.t.find(d))
+}
+
+// turn notes that the broadcast ended, or went on after all, by a chunk that was just listed.
+func (r *Recording) turn(e *envelope.Envelope) {
+	switch {
+	case r.st.State == Live && e.Flags.Has(envelope.End): // save looks whether all tracks have ended
+	case r.st.State == Partial && r.st.Root == "" && !r.tracks[e.Track].ended():
+		if r.tracks[e.Track].epochs[len(r.tracks[e.Track].epochs)-1].number != e.Epoch {
+			return // a gap was filled
+		}
+		r.st.State, r.st.Ended = Live, time.Time{}
+	default:
+		return
+	}
+	if err := r.save(); err != nil {
+		r.log.Warn("state not saved", "err", err)
+	}
+	r.s.notify()
+}
+
+// lacks reports whether an init segment (by the bytes of its CID) is at hand and not in the file.
+func (r *Recording) lacks(key string, init []byte) bool {
+	if len(init) == 0 || len(key) != cidSize {
+		return false
+	}
+	return !r.t.good(r.t.find(digest([]byte(key[cidSize-len(digest{}):]))))
+}
+
+// batch is sections that are written at once.
+type batch struct {
+	b        []byte
+	sections []section // their offsets are from the beginning of b
+}
+
+func (w *batch) add(k codec, d digest, block []byte) {
+	off := len(w.b)
+	w.b = appendSection(w.b, k, d, block)
+	w.sections = append(w.sections, section{off: int64(off), head: len(w.b) - off - len(block), size: len(block), codec: k, digest: d})
+}
+
+// write appends a batch to the file, in one call to the operating system, and to the table. Call with the lock held.
+func (r *Recording) write(w *batch) error {
+	if len(w.sections) == 0 {
+		return nil
+	}
+	if err := r.unseal(); err != nil {
+		return err
+	}
+	if _, err := r.f.WriteAt(w.b, r.end); err != nil {
+		err = diskError("write", err)
+		if cut := r.f.Truncate(r.end); cut != nil { // the next write goes to the same place, and Open cuts what is left
+			r.log.Warn("piece of a chunk not cut back", "err", cut)
+		}
+		if !r.full {
+			r.full = true
+			r.log.Warn("recording has gaps from here on", "err", err)
+			r.s.notify()
+		}
+		return err
+	}
+	if r.full {
+		r.full = false
+		r.log.Info("recording goes on")
+		r.s.notify()
+	}
+	for _, s := range w.sections {
+		r.t.put(s.digest, r.end+s.off, s.size)
+		delete(r.bad, s.digest)
+		r.arrived(s.digest)
+	}
+	r.end += int64(len(w.b))
+	r.dirty += int64(len(w.b))
+	if r.dirty >= syncBytes {
+		return r.sync()
+	}
+	r.s.soon(r)
+	return nil
+}
+
+// unseal makes a sealed file one that can be appended to. Call with the lock held.
+func (r *Recording) unseal() error {
+	if r.sealed == nil {
+		return nil
+	}
+	if r.st.Sealed {
+		r.st.Sealed = false
+		if err := r.save(); err != nil {
+			r.st.Sealed = true
+			return err
+		}
+	}
+	head := fileHead(noRoot)
+	if root := r.st.root(); root.Defined() {
+		head = fileHead(root)
+	}
+	if _, err := r.f.WriteAt(head, 0); err != nil {
+		return diskError("unseal", err)
+	}
+	if err := r.f.Truncate(r.end); err != nil {
+		return fmt.Errorf("unseal: %w", err)
+	}
+	r.sealed = nil
+	return r.sync()
+}
+
+// sync forces the file to disk. Call with the lock held.
+func (r *Recording) sync() error {
+	if r.f == nil {
+		return nil
+	}
+	if err := r.f.Sync(); err != nil {
+		return diskError("sync", err)
+	}
+	r.dirty = 0
+	return nil
+}
+
+// seal writes the index and the header, so that the file is a CARv2 for every reader and needs nothing in memory here.
+// Call with the lock held and the table loaded.
+func (r *Recording) seal() error {
+	if r.sealed != nil || r.t == nil || r.s.cfg.ReadOnly {
+		return nil
+	}
+	return r.sealWith(r.entries())
+}
+
+// entries returns what the index must hold, sorted. Call with a lock held.
+func (r *Recording) entries() []indexEntry {
+	entries := make([]indexEntry, 0, len(r.t.at))
+	for n := range r.t.at {
+		s, err := readSection(r.f, r.t.at[n].off(), r.end)
+		if err != nil || prefixOf(s.digest) != r.t.at[n].prefix {
+			continue // damaged since: not in the index, so missing
+		}
+		entries = append(entries, indexEntry{s.digest, s.off})
+	}
+	slices.SortFunc(entries, func(a, b indexEntry) int { return bytes.Compare(a.digest[:], b.digest[:]) })
+	return entries
+}
+
+// sealBehind seals a recording that was just finished, without keeping anyone from reading it for long.
+func (r *Recording) sealBehind() {
+	if err := r.rlock(true); err != nil {
+		return
+	}
+	end, entries := r.end, r.entries()
+	r.mu.RUnlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.gone || r.t == nil || r.sealed != nil || r.end != end {
+		return // closing it seals it
+	}
+	if err := r.sealWith(entries); err != nil {
+		r.log.Warn("recording not sealed", "err", err)
+	}
+}
+
+func (r *Recording) sealWith(entries []indexEntry) error {
+	end, err := writeIndex(r.f, r.end, entries)
+	if err == nil {
+		err = r.f.Truncate(end) // nothing of an index that was longer
+	}
+	if err == nil {
+		err = r.sync()
+	}
+	if err == nil {
+		_, err = r.f.WriteAt(sealedHeader(r.end), car.PragmaSize)
+	}
+	if err == nil {
+		err = r.sync()
+	}
+	if err != nil {
+		r.f.WriteAt(make([]byte, car.HeaderSize), car.PragmaSize) //nolint:errcheck // as it was, if the disk lets us
+		r.f.Truncate(r.end)                                       //nolint:errcheck // Open cuts it
+		return fmt.Errorf("seal: %w", diskError("index", err))
+	}
+	x, ok := openIndex(r.f, r.end, end)
+	if !ok {
+		return fmt.Errorf("seal: %w: the index cannot be read back", ErrCorrupt)
+	}
+	r.sealed = x
+	r.st.Sealed = true
+	return r.save()
+}
+
+// unload lets the file and the table go. Call with the lock held.
+func (r *Recording) unload() error {
+	if r.f == nil {
+		return nil
+	}
+	var err error
+	if r.dirty > 0 {
+		err = r.sync()
+	}
+	if r.t != nil && err == nil && !r.s.cfg.ReadOnly {
+		if r.sealed == nil && r.live() {
+			err = r.save()
+		} else if r.sealed == nil {
+			err = r.seal()
+		}
+	}
+	if cerr := r.f.Close(); err == nil && cerr != nil {
+		err = fmt.Errorf("close recording: %w", cerr)
+	}
+	r.f, r.sealed, r.t, r.tracks, r.waiting = nil, nil, nil, nil, nil
+	r.initMu.Lock()
+	r.inits = nil
+	r.initMu.Unlock()
+	return err
+}
+
+// live reports whether chunks are still expected. Call with a lock held and the table loaded.
+func (r *Recording) live() bool {
+	if r.st.State != Live {
+		return false
+	}
+	for _, c := range r.tracks {
+		if !c.ended() {
+			return true
+		}
+	}
+	return len(r.tracks) == 0
+}
+
+// trackNames returns the tracks' names, sorted.
+func (r *Recording) trackNames() []string {
+	names := make([]string, 0, len(r.tracks))
+	for name := range r.tracks {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,75 @@
+package archive
+
+import "murmuration/chunker/envelope"
+
+// Gap is a run of chunks of one epoch that are known to be missing.
+type Gap struct {
+	From, To envelope.ID
+	// Open tells that nobody here knows how many: the epoch has no end mark, and From is the first chunk after what is
+	// there. An origin that crashed leaves its epoch so, with nothing missing.
+	Open bool
+}
+
+// Count returns how many chunks are known to be missing: none of an open gap's.
+func (g Gap) Count() int {
+	if g.Open {
+		return 0
+	}
+	return int(g.To.Seq - g.From.Seq + 1)
+}
+
+// Gaps returns what is known to be missing, ascending: holes in the sequence, an epoch's beginning, chunks whose blocks
+// are damaged, and, unless the broadcast may still go on there, what follows an epoch that has no end mark.
+func (t *Track) Gaps() []Gap {
+	if err := t.r.rlock(true); err != nil {
+		return nil
+	}
+	defer t.r.mu.RUnlock()
+	c := t.r.tracks[t.name]
+	if c == nil {
+		return nil
+	}
+	return t.r.gaps(c, false)
+}
+
+// gaps is Gaps with a lock held; closed leaves out the open ones.
+func (r *Recording) gaps(c *chunks, closed bool) []Gap {
+	var list []Gap
+	for i, ep := range c.epochs {
+		next := uint64(0) // the seq that should come
+		for k := range ep.entries {
+			e := &ep.entries[k]
+			if !e.there(r.t) {
+				continue // becomes part of the hole before the next that is there
+			}
+			if e.seq > next {
+				list = append(list, gap(ep.number, next, e.seq-1))
+			}
+			next = e.seq + 1
+		}
+		if n := len(ep.entries); n > 0 && ep.entries[n-1].seq >= next {
+			list = append(list, gap(ep.number, next, ep.entries[n-1].seq))
+			next = ep.entries[n-1].seq + 1
+		}
+		newest := i == len(c.epochs)-1
+		if newest && c.seen.Epoch == ep.number && c.seen.Seq >= next { // did not fit on the disk
+			list = append(list, gap(ep.number, next, c.seen.Seq))
+			next = c.seen.Seq + 1
+		}
+		n := len(ep.entries)
+		marked := n > 0 && ep.entries[n-1].flags.Has(envelope.End)
+		if !closed && !marked && (!newest || r.st.State != Live) {
+			g := gap(ep.number, next, envelope.MaxInteger)
+			g.Open = true
+			list = append(list, g)
+		}
+	}
+	if n := len(c.epochs); n > 0 && c.seen.Epoch > c.epochs[n-1].number {
+		list = append(list, gap(c.seen.Epoch, 0, c.seen.Seq))
+	}
+	return list
+}
+
+func gap(epoch, from, to uint64) Gap {
+	return Gap{From: envelope.ID{Epoch: epoch, Seq: from}, To: envelope.ID{Epoch: epoch, Seq: to}}
+}

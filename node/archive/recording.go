@@ -1,0 +1,367 @@
+package archive
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ipfs/go-cid"
+
+	"murmuration/chunker/envelope"
+)
+
+// Recording is one broadcast in the store. It is safe for concurrent use.
+type Recording struct {
+	s    *Store
+	key  Key
+	base string // path without ending
+	log  *slog.Logger
+
+	work sync.Mutex   // held through Finish, Adopt, Verify: one of them at a time
+	used atomic.Int64 // when it was last read or written, for closing what is idle
+
+	mu      sync.RWMutex
+	st      state
+	f       file         // nil while nobody needs it
+	sealed  *sealedIndex // where the file has its index
+	t       *table       // nil while only the index is used
+	tracks  map[string]*chunks
+	waiting map[digest][]waiter // envelopes whose blocks are missing
+	bad     map[digest]struct{} // blocks found damaged, whatever is loaded
+	end     int64               // of the sections
+	dirty   int64               // bytes that a power cut may cost
+	junk    int64               // bytes between the sections that are none
+	full    bool
+	gone    bool // removed, or the store is closed
+
+	initMu sync.Mutex
+	inits  map[digest][]byte
+}
+
+// waiter is a chunk that lacks its block.
+type waiter struct {
+	track string
+	id    envelope.ID
+}
+
+// Key returns the recording's name.
+func (r *Recording) Key() Key { return r.key }
+
+// Info returns what is known of the recording.
+func (r *Recording) Info() Info {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.info()
+}
+
+func (r *Recording) info() Info {
+	st := r.st
+	if r.t != nil {
+		r.measure(&st)
+	}
+	if st.Whole {
+		st.Missing += len(r.bad)
+	}
+	info := Info{
+		Key: r.key, Title: st.Title, Started: st.Started, Ended: st.Ended, Duration: st.Duration, Size: st.Size,
+		Media: st.Media, State: st.State, Pinned: st.Pinned, Own: st.Own, Full: r.full,
+		Tracks: append([]TrackInfo(nil), st.Tracks...), Missing: st.Missing,
+	}
+	if st.Root != "" {
+		info.Root = st.root()
+	}
+	return info
+}
+
+// rlock locks the recording for reading. With tracks, the chunks' table is loaded; else finding blocks is possible.
+func (r *Recording) rlock(tracks bool) error {
+	r.used.Store(time.Now().UnixNano())
+	for {
+		r.mu.RLock()
+		switch {
+		case r.gone:
+			r.mu.RUnlock()
+			return ErrClosed
+		case r.t != nil, r.sealed != nil && !tracks:
+			return nil
+		}
+		r.mu.RUnlock()
+		r.mu.Lock()
+		err := r.ready(tracks)
+		r.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// ready opens what rlock wants. Call with the lock held.
+func (r *Recording) ready(tracks bool) error {
+	switch {
+	case r.gone:
+		return ErrClosed
+	case r.t != nil, r.sealed != nil && !tracks:
+		return nil
+	}
+	if err := r.openFile(); err != nil {
+		return err
+	}
+	if r.sealed == nil || tracks {
+		return r.load()
+	}
+	return nil
+}
+
+// openFile opens the CAR, and its index where it has one. Call with the lock held.
+func (r *Recording) openFile() error {
+	if r.f != nil {
+		return nil
+	}
+	flag := os.O_RDWR
+	if r.s.cfg.ReadOnly {
+		flag = os.O_RDONLY
+	}
+	f, err := r.s.open(r.base+".car", flag)
+	if errors.Is(err, os.ErrNotExist) && !r.s.cfg.ReadOnly {
+		f, err = r.s.open(r.base+".car", flag|os.O_CREATE)
+	}
+	if err != nil {
+		return fmt.Errorf("open recording: %w", err)
+	}
+	size, err := fileSize(f)
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("open recording: %w", err)
+	}
+	head := make([]byte, sectionsStart)
+	n, _ := f.ReadAt(head, 0) // what cannot be read is written anew
+	r.f, r.end, r.sealed = f, size, nil
+	if end, ok := sealedEnd(head[:n], size); ok && r.st.Sealed {
+		if x, ok := openIndex(f, end, size); ok {
+			r.end, r.sealed = end, x
+		}
+	}
+	r.s.opened(r)
+	return nil
+}
+
+// load reads the file's sections into the table. It cuts a torn tail off. Call with the lock held.
+func (r *Recording) load() error {
+	if err := r.openFile(); err != nil {
+		return err
+	}
+	if r.sealed == nil {
+		if err := r.repairHead(); err != nil {
+			return err
+		}
+	}
+	verifyFrom := r.end
+	if r.sealed == nil {
+		verifyFrom = max(r.end-tailSize, sectionsStart)
+	}
+	r.t, r.tracks, r.waiting = newTable(), map[string]*chunks{}, map[digest][]waiter{}
+	good, damaged, err := scan(r.f, sectionsStart, r.end, verifyFrom, r.take)
+	if err != nil {
+		r.t, r.tracks, r.waiting = nil, nil, nil
+		return fmt.Errorf("read recording: %w", err)
+	}
+	r.resolve()
+	for d := range r.bad {
+		if n := r.t.find(d); n != none {
+			r.t.damaged[n] = struct{}{}
+		}
+	}
+	if r.junk = damaged; damaged > 0 {
+		r.log.Warn("recording is damaged", "bytes", damaged)
+	}
+	if good < r.end && r.sealed == nil {
+		if !r.s.cfg.ReadOnly {
+			r.log.Info("torn tail cut off", "bytes", r.end-good)
+			if err := r.f.Truncate(good); err != nil {
+				return fmt.Errorf("cut torn tail: %w", err)
+			}
+		}
+		r.end = good
+	}
+	return nil
+}
+
+// repairHead writes the file's first bytes where they are not what they should be: a new file, a torn or damaged one.
+func (r *Recording) repairHead() error {
+	if r.s.cfg.ReadOnly {
+		return nil
+	}
+	want := fileHead(noRoot)
+	if root := r.st.root(); root.Defined() {
+		want = fileHead(root)
+	}
+	head := make([]byte, sectionsStart)
+	n, _ := r.f.ReadAt(head, 0)
+	if r.st.Root == "" {
+		if root, ok := headRoot(head[:n]); ok {
+			r.st.Root = root.String() // the small file was lost
+			want = fileHead(root)
+		}
+	}
+	if string(head[:n]) == string(want) {
+		return nil
+	}
+	if _, err := r.f.WriteAt(want, 0); err != nil {
+		return diskError("write recording's head", err)
+	}
+	r.end = max(r.end, sectionsStart)
+	return nil
+}
+
+// take puts a scanned section into the table.
+func (r *Recording) take(s section, block []byte) error {
+	n := r.t.put(s.digest, s.off, s.size)
+	if s.codec == codecCBOR {
+		r.takeEnvelope(n, block)
+	}
+	return nil
+}
+
+// takeEnvelope lists the chunk of an envelope in the file. What is not this recording's is no chunk.
+func (r *Recording) takeEnvelope(n uint32, raw []byte) {
+	e, err := envelope.Decode(raw)
+	if err != nil || e.Channel != r.key.Channel || e.Broadcast != r.key.Broadcast {
+		return
+	}
+	r.list(e, n)
+}
+
+// list puts an envelope's chunk on its track's list, and on the list of those that wait where its block is not there.
+func (r *Recording) list(e *envelope.Envelope, n uint32) {
+	c := r.tracks[e.Track]
+	if c == nil {
+		c = &chunks{}
+		r.tracks[e.Track] = c
+	}
+	block := none
+	if !e.Flags.Has(envelope.End) {
+		d, _, _ := asDigest(e.Block)
+		if block = r.t.find(d); block == none {
+			r.waiting[d] = append(r.waiting[d], waiter{e.Track, e.ID()})
+		}
+	}
+	c.add(e, n, block)
+}
+
+// resolve gives those that wait their blocks, where they came since.
+func (r *Recording) resolve() {
+	for d := range r.waiting {
+		r.arrived(d)
+	}
+}
+
+// arrived gives a block that was put into the table to the chunks that wait for it.
+func (r *Recording) arrived(d digest) {
+	list, ok := r.waiting[d]
+	if !ok {
+		return
+	}
+	n := r.t.find(d)
+	if n == none {
+		return
+	}
+	for _, w := range list {
+		if e := r.tracks[w.track].get(w.id); e != nil {
+			e.block = n
+		}
+	}
+	delete(r.waiting, d)
+}
+
+// measure brings the numbers of a state up to date from the table. Call with a lock held.
+func (r *Recording) measure(st *state) {
+	st.Size = r.end
+	if r.sealed != nil {
+		st.Size = r.sealed.start + r.sealed.count*indexWidth
+	}
+	if st.Whole && st.State == Finished || len(r.tracks) == 0 {
+		return // what was read from the view holds, envelopes or not
+	}
+	st.Media, st.Missing, st.Duration, st.Tracks = 0, 0, 0, nil
+	ended := true
+	var last time.Time
+	for _, name := range r.trackNames() {
+		c := r.tracks[name]
+		missing := 0
+		for _, g := range r.gaps(c, true) {
+			missing += g.Count()
+		}
+		st.Tracks = append(st.Tracks, TrackInfo{
+			Name: name, Chunks: c.count, Bytes: c.bytes, Duration: c.media, Missing: missing,
+		})
+		st.Media += c.bytes
+		st.Missing += missing
+		st.Duration = max(st.Duration, c.media)
+		ended = ended && c.ended()
+		if c.last.After(last) {
+			last = c.last
+		}
+		if st.Started.IsZero() || c.first.Before(st.Started) && !c.first.IsZero() && !st.Own {
+			st.Started = c.first
+		}
+	}
+	if st.State == Live && ended {
+		st.State = Partial
+	}
+	if st.State != Live {
+		st.Ended = last
+	}
+}
+
+// save writes the small file. Call with the lock held.
+func (r *Recording) save() error {
+	if r.s.cfg.ReadOnly {
+		return ErrReadOnly
+	}
+	if r.t != nil {
+		r.measure(&r.st)
+	}
+	r.st.Version = stateVersion
+	b, err := json.MarshalIndent(r.st, "", "  ")
+	if err != nil {
+		return err
+	}
+	return r.s.writeWhole(r.base+".json", append(b, '\n'))
+}
+
+// change changes the small file; the old values stand where it cannot be written.
+func (r *Recording) change(f func(*state)) error {
+	if r.s.cfg.ReadOnly {
+		return ErrReadOnly
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.gone {
+		return ErrClosed
+	}
+	old := r.st
+	f(&r.st)
+	if err := r.save(); err != nil {
+		r.st = old
+		return err
+	}
+	r.s.notify()
+	return nil
+}
+
+// SetTitle changes the title. A view that is written already keeps the one it has.
+func (r *Recording) SetTitle(title string) error {
+	return r.change(func(st *state) { st.Title = cleanTitle(title) })
+}
+
+// root returns the view's root, undefined where there is none.
+func (r *Recording) root() cid.Cid {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.st.root()
+}
