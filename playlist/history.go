@@ -122,3 +122,9 @@ func (p *Playlist) check(part Part) error {
 	}
 	return nil
 }
+
+// Shown reports whether somebody has seen the list.
+func (p *Playlist) Shown() bool { return p.shown }
+
+// Over reports whether the list has been at its end for so long that no player reloads it any more.
+func (p *Playlist) Over() bool { return p.plain }
