@@ -21,9 +21,17 @@ var ErrNotServed = fmt.Errorf("mesh: peer does not serve it")
 
 // ask sends one request of the log protocol and passes the parts of the answer on as they come.
 func (n *Node) ask(ctx context.Context, p peer.ID, req logRequest, onChunk, onInit func([]byte) error) (logEnd, error) {
+	return n.request(ctx, p, req, takers{logItemChunk: onChunk, logItemInit: onInit})
+}
+
+func (n *Node) request(ctx context.Context, p peer.ID, req logRequest, take takers) (logEnd, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	s, err := n.host.NewStream(ctx, p, LogProtocol)
+	speak := LogProtocol
+	if req.Kind == logIndex {
+		speak = IndexProtocol
+	}
+	s, err := n.host.NewStream(ctx, p, speak)
 	if err != nil {
 		return logEnd{}, fmt.Errorf("log request to %s: %w", p, err)
 	}
@@ -37,17 +45,15 @@ func (n *Node) ask(ctx context.Context, p peer.ID, req logRequest, onChunk, onIn
 	if err := s.CloseWrite(); err != nil {
 		return logEnd{}, fmt.Errorf("log request to %s: %w", p, err)
 	}
-	more := func(use func([]byte) error) func([]byte) error {
-		if use == nil {
-			return nil
-		}
-		return func(b []byte) error {
-			_ = s.SetDeadline(time.Now().Add(fetchTimeout))
-			return use(b)
+	for kind, use := range take {
+		if use != nil {
+			take[kind] = func(b []byte) error {
+				_ = s.SetDeadline(time.Now().Add(fetchTimeout))
+				return use(b)
+			}
 		}
 	}
-	count := max(req.Count, 1)
-	end, err := readLogAnswer(s, count, more(onChunk), more(onInit))
+	end, err := readAnswer(s, max(req.Count, 1), take)
 	if err != nil {
 		return end, fmt.Errorf("log answer of %s: %w", p, err)
 	}

@@ -148,6 +148,11 @@ func writeLogAnswer(w io.Writer, req logRequest, log ChunkLog, tick func(), end 
 		chunks, more = log.Range(req.From, req.To, req.Count, req.Size)
 	case logLatest:
 		chunks, more = log.Latest(req.Span, req.Count, req.Size)
+	case logIndex:
+		var err error
+		if e.Status, err = writeIndex(w, req, log, tick); err != nil {
+			return err
+		}
 	case logInit:
 		init, ok := log.Init(req.Init)
 		if !ok {

@@ -34,16 +34,17 @@ const (
 	logRange  logKind = 1 // the chunks with From <= id <= To
 	logLatest logKind = 2 // the last Span, from an independent chunk on
 	logInit   logKind = 3 // an init segment
+	logIndex  logKind = 4 // what is there of the chunks with From <= id <= To, without the chunks
 )
 
 // logRequest is the one message that the asking side sends on a stream.
 type logRequest struct {
 	Kind     logKind
 	Track    TrackID
-	From, To envelope.ID   // logRange
+	From, To envelope.ID   // logRange, logIndex
 	Span     time.Duration // logLatest, milliseconds on the wire
-	Count    int           // logRange, logLatest: chunks wanted at most
-	Size     int           // logRange, logLatest: bytes wanted at most, about
+	Count    int           // all but logInit: chunks wanted at most
+	Size     int           // all but logInit: bytes wanted at most, about
 	Init     cid.Cid       // logInit
 }
 
@@ -54,7 +55,7 @@ func (r logRequest) appendTo(b []byte) []byte {
 	b = appendName(b, r.Track.Broadcast)
 	b = appendName(b, r.Track.Track)
 	switch r.Kind {
-	case logRange:
+	case logRange, logIndex:
 		b = appendID(appendID(b, r.From), r.To)
 	case logLatest:
 		b = binary.BigEndian.AppendUint32(b, uint32(r.Span/time.Millisecond))
@@ -86,7 +87,7 @@ func parseLogRequest(b []byte) (logRequest, error) {
 	r.Track.Broadcast = string(p.take(int(p.byte())))
 	r.Track.Track = string(p.take(int(p.byte())))
 	switch r.Kind {
-	case logRange:
+	case logRange, logIndex:
 		r.From = envelope.ID{Epoch: p.uint64(), Seq: p.uint64()}
 		r.To = envelope.ID{Epoch: p.uint64(), Seq: p.uint64()}
 	case logLatest:
@@ -115,7 +116,11 @@ func parseLogRequest(b []byte) (logRequest, error) {
 	if r.To.Less(r.From) || r.Span > maxLogSpan || r.Kind != logInit && (r.Count == 0 || r.Size == 0) {
 		return r, fmt.Errorf("%w: request for nothing or for too much", ErrLogWire)
 	}
-	r.Count, r.Size = min(r.Count, maxLogCount), min(r.Size, maxLogBytes)
+	if r.Kind == logIndex {
+		r.Count, r.Size = min(r.Count, maxIndexCount), min(r.Size, maxIndexBytes)
+	} else {
+		r.Count, r.Size = min(r.Count, maxLogCount), min(r.Size, maxLogBytes)
+	}
 	return r, nil
 }
 
@@ -130,11 +135,12 @@ const (
 	logRefused logStatus = 4 // the request was malformed
 )
 
-// The parts of an answer: any number of chunks (or one init segment), then the end.
+// The parts of an answer: any number of chunks or pages of the index (or one init segment), then the end.
 const (
 	logItemEnd   = 0 // status, 1 byte; newest id, 16 bytes (zero where the track is empty or unknown)
 	logItemChunk = 1 // length, 4 bytes; frame
 	logItemInit  = 2 // length, 4 bytes; init segment
+	logItemIndex = 3 // length, 4 bytes; page of the index
 )
 
 // logEnd is what the end of an answer says.
@@ -155,9 +161,20 @@ func appendLogItem(b []byte, kind byte, data []byte) []byte {
 	return append(appendLogHead(b, kind, len(data)), data...)
 }
 
-// readLogAnswer reads an answer and passes its parts on, at most count chunks. It allocates no more than one part at a
-// time, each within its bound. An error of a callback ends it.
+// takers say what to do with the parts of an answer, by their kinds. What none was given for was not asked for.
+type takers [logItemIndex + 1]func([]byte) error
+
+// partLimits bound the parts, by their kinds.
+var partLimits = [logItemIndex + 1]uint32{logItemChunk: maxFrame, logItemInit: envelope.MaxInit, logItemIndex: maxPage}
+
+// readLogAnswer is readAnswer for chunks and init segments.
 func readLogAnswer(r io.Reader, count int, onChunk func(frame []byte) error, onInit func(data []byte) error) (logEnd, error) {
+	return readAnswer(r, count, takers{logItemChunk: onChunk, logItemInit: onInit})
+}
+
+// readAnswer reads an answer and passes its parts on, at most count of them. It allocates no more than one part at a
+// time, each within its bound. An error of a callback ends it.
+func readAnswer(r io.Reader, count int, take takers) (logEnd, error) {
 	for {
 		var kind [1]byte
 		if _, err := io.ReadFull(r, kind[:]); err != nil {
@@ -175,13 +192,10 @@ func readLogAnswer(r io.Reader, count int, onChunk func(frame []byte) error, onI
 			}
 			return end, nil
 		}
-		limit, use := uint32(maxFrame), onChunk
-		if kind[0] == logItemInit {
-			limit, use = envelope.MaxInit, onInit
-		}
-		if kind[0] > logItemInit || use == nil {
+		if kind[0] > logItemIndex || take[kind[0]] == nil {
 			return logEnd{}, fmt.Errorf("%w: part of kind %d", ErrLogWire, kind[0])
 		}
+		limit, use := partLimits[kind[0]], take[kind[0]]
 		if count--; count < 0 {
 			return logEnd{}, fmt.Errorf("%w: more parts than were asked for", ErrLogWire)
 		}

@@ -90,6 +90,7 @@ func (n *Node) start() (err error) {
 		return err
 	}
 	n.host.SetStreamHandler(LogProtocol, n.serveLog)
+	n.host.SetStreamHandler(IndexProtocol, n.serveLog)
 	n.host.SetStreamHandler(ChannelProtocol, n.serveChannel)
 	n.host.Network().Notify(&network.NotifyBundle{DisconnectedF: func(_ network.Network, c network.Conn) {
 		if n.host.Network().Connectedness(c.RemotePeer()) != network.Connected {

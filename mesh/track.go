@@ -78,6 +78,8 @@ type Track struct {
 	gaps    *gaps
 	delays  delays
 	pushing bool // this node publishes
+
+	told indexBook // what peers said is there
 }
 
 // arrival says how a chunk came.

@@ -72,6 +72,7 @@ func goodRequests() []logRequest {
 		{Kind: logRange, Track: testTrack, From: at(1, 2), To: at(1<<63, 1<<63), Count: maxLogCount, Size: maxLogBytes},
 		{Kind: logLatest, Track: testTrack, Span: 6 * time.Second, Count: 100, Size: 4 << 20},
 		{Kind: logInit, Track: testTrack, Init: envelope.RawCID(testInit)},
+		{Kind: logIndex, Track: testTrack, From: at(0, 0), To: at(1<<63, 1<<63), Count: maxIndexCount, Size: maxIndexBytes},
 	}
 }
 
@@ -168,11 +169,12 @@ func TestLogAnswer(t *testing.T) {
 func FuzzLogAnswer(f *testing.F) {
 	frame := mustFrame(f, goodFrames(f)["plain"])
 	f.Add(append(appendLogItem(nil, logItemChunk, frame), appendLogEnd(nil, logEnd{Newest: at(1, 2)})...))
+	f.Add(append(appendLogItem(nil, logItemIndex, []byte{1, 0}), appendLogEnd(nil, logEnd{Status: logMore})...))
 	f.Add(append(appendLogItem(nil, logItemInit, testInit), appendLogEnd(nil, logEnd{Status: logUnknown})...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n := 0
 		use := func(p []byte) error { n += len(p); return nil }
-		if _, err := readLogAnswer(bytes.NewReader(b), 8, use, use); err == nil && n > len(b) {
+		if _, err := readAnswer(bytes.NewReader(b), 8, takers{logItemChunk: use, logItemInit: use, logItemIndex: use}); err == nil && n > len(b) {
 			t.Fatalf("%d bytes out of %d", n, len(b))
 		}
 	})

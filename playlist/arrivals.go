@@ -150,12 +150,26 @@ func (p *Playlist) fill(now time.Time) time.Time {
 	if due := shown.Add(p.cfg.Grace); now.Before(due) && len(p.waiting) < maxWaiting {
 		return due
 	}
-	missing := next.Seq - p.last.Seq - 1
-	if missing > uint64(p.cfg.MaxGap/p.cfg.PartTarget) {
+	if missing := next.Seq - p.last.Seq - 1; p.tooMany(missing) {
 		p.stats.Skipped += missing
 		p.unplace(next.ID())
 		return time.Time{}
 	}
+	next.Discontinuity = p.gapsBefore(next.Part)
+	p.waiting = p.waiting[1:]
+	p.list(next.Part, next.Discontinuity, next.at)
+	return time.Time{}
+}
+
+// tooMany reports whether a run of missing parts is too long to be listed as gaps.
+func (p *Playlist) tooMany(missing uint64) bool {
+	return missing > uint64(p.cfg.MaxGap/p.cfg.PartTarget)
+}
+
+// gapsBefore lists what is missing between the last part and next as gaps. It reports whether next stands behind a
+// discontinuity.
+func (p *Playlist) gapsBefore(next Part) (discontinuity bool) {
+	missing := next.Seq - p.last.Seq - 1
 	// Where the timeline carries on behind the hole, the gaps take exactly the time between. Where it does not, a
 	// discontinuity was lost in the hole, and the gaps' lengths are a guess.
 	end := p.last.DecodeTime + uint64(p.last.Duration)
@@ -163,10 +177,11 @@ func (p *Playlist) fill(now time.Time) time.Time {
 	scale := p.last.Timescale
 	hole := next.DecodeTime - end
 	whole := next.Init == p.last.Init || next.End
+	discontinuity = next.Discontinuity
 	if broken := next.Discontinuity || !whole || next.Timescale != scale || next.DecodeTime <= end ||
 		hole < missing || ticks(hole, scale) > time.Duration(missing)*(target+time.Microsecond); broken {
 		hole = missing * min(uint64(target.Seconds()*float64(scale)), math.MaxUint32)
-		next.Discontinuity = true
+		discontinuity = true
 	}
 	last := p.last
 	for i := range missing {
@@ -177,7 +192,5 @@ func (p *Playlist) fill(now time.Time) time.Time {
 			Init: last.Init,
 		})
 	}
-	p.waiting = p.waiting[1:]
-	p.list(next.Part, next.Discontinuity, next.at)
-	return time.Time{}
+	return discontinuity
 }

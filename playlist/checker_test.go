@@ -207,7 +207,7 @@ func (c *checker) succession(m *Media, fail func(string, ...any)) {
 		}
 	}
 	// The hinted part must come next, or never: it was a gap, or the list went on elsewhere.
-	if old.Hint != "" && m.Hint != old.Hint && !m.End {
+	if old.Hint != "" && m.Hint != "" && m.Hint != old.Hint && !m.End {
 		for _, s := range m.Segments {
 			for _, p := range s.Parts {
 				if p.URI == old.Hint {

@@ -67,3 +67,31 @@ func FuzzPush(f *testing.F) {
 		}
 	})
 }
+
+// FuzzBackfill puts any history in front of a list: nothing may panic, and the list's form holds.
+func FuzzBackfill(f *testing.F) {
+	f.Add([]byte{0, 1, 2, 3, 9, 9, 9, 1, 1, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := newStream()
+		s.seq = 500
+		p := mustNew(Config{Window: time.Hour})
+		feed(p, s.take(30)...)
+		var history []Part
+		for len(b) >= 4 && len(history) < 2000 {
+			history = append(history, Part{
+				Epoch: 99 + uint64(b[0]%3), Seq: uint64(b[0]>>2)*8 + uint64(b[1]%16), Timescale: 90000 >> (b[1] >> 6), DecodeTime: uint64(b[2]) << (b[1] % 60),
+				Duration: uint32(b[3]) * 400, Independent: b[2]&1 > 0, Discontinuity: b[2]&6 == 6, End: b[2] == 255,
+				Init: string("ab"[b[3]&1]), Captured: start.Add(time.Duration(b[3]) * time.Second),
+			})
+			b = b[4:]
+		}
+		if err := p.Backfill(history, start); err != nil {
+			t.Fatal(err)
+		}
+		c := newChecker(t)
+		c.loose = true
+		c.reload(p.Render(false))
+		feed(p, s.take(30)...)
+		c.reload(p.Render(false))
+	})
+}

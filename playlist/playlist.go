@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -27,7 +28,8 @@ type Config struct {
 	TargetDuration time.Duration
 
 	// Window is how much media the playlist lists at least. Default 60 s; never less than 3 target durations.
-	// Above 2 minutes delta updates are offered.
+	// Above 2 minutes delta updates are offered. A window of hours is how players can go back to the start of a
+	// broadcast: what is listed costs about 300 bytes a segment, and nothing for the parts of old ones.
 	Window time.Duration
 
 	// Grace is how long a missing chunk is waited for once a later one is here. Default 1 s.
@@ -105,8 +107,15 @@ type Playlist struct {
 	segments []*segment // oldest first; the last one is open unless the broadcast has ended
 	retired  []*segment // left the window, still downloadable
 	media    time.Duration
-	dropped  uint64 // DISCONTINUITY-SEQUENCE: discontinuities that left with their segments
+	resting  time.Duration   // of retired
+	folded   int             // how many of segments have forgotten their parts
+	unfolded time.Duration   // length of the others
+	inits    map[string]bool // init segments that were ever listed
+	dropped  uint64          // DISCONTINUITY-SEQUENCE: discontinuities that left with their segments
 	version  uint64
+	shown    bool // somebody has seen the list: what it says of the past is fixed
+	body     []byte
+	settled  int  // how many of segments stand in body
 	dishonor bool // a segment had to begin without a random access point: INDEPENDENT-SEGMENTS would be a lie
 	ended    bool
 	endedAt  time.Time
@@ -164,16 +173,11 @@ func (p *Playlist) Stats() Stats { return p.stats }
 
 // Push takes a part that arrived at the time now. Parts may come in any order and more than once.
 func (p *Playlist) Push(part Part, now time.Time) error {
-	// A timescale in which PART-TARGET is no whole unit cannot describe parts.
-	if float64(part.Timescale)*p.cfg.PartTarget.Seconds() < 1 || !part.End && (part.Duration == 0 || part.Init == "") {
-		return fmt.Errorf("%w: %d-%d", ErrPart, part.Epoch, part.Seq)
+	if err := p.check(part); err != nil {
+		return err
 	}
 	if part.End {
 		part.Duration, part.Independent = 0, false
-	}
-	// A part that alone breaks TARGETDURATION would make some players give up for good. Without it there is a hole.
-	if !p.fits(part.Length()) {
-		return fmt.Errorf("%w: %d-%d lasts %v, target duration %v", ErrPart, part.Epoch, part.Seq, part.Length(), p.cfg.TargetDuration)
 	}
 	p.arrive(part, now)
 	p.advance(now)
@@ -221,7 +225,7 @@ func (p *Playlist) Last() (msn uint64, part int, ok bool) {
 		return 0, 0, false
 	}
 	s := p.segments[len(p.segments)-1]
-	return s.msn, len(s.parts) - 1, true
+	return s.msn, int(s.last - s.first), true
 }
 
 // Hint returns the next part, the one that PRELOAD-HINT names.
@@ -234,23 +238,19 @@ func (p *Playlist) Hint() (ID, bool) {
 
 // Newest returns the last part listed that is not a gap.
 func (p *Playlist) Newest() (Part, bool) {
-	for i := len(p.segments) - 1; i >= 0; i-- {
-		parts := p.segments[i].parts
-		for j := len(parts) - 1; j >= 0; j-- {
-			if !parts[j].gap {
-				return parts[j].Part, true
-			}
-		}
-	}
-	return Part{}, false
+	return p.newest(func(listed) bool { return true })
 }
 
-// NewestIndependent returns the last part listed that a player can begin with.
+// NewestIndependent returns the last part listed that a player can begin with, of about the last minute.
 func (p *Playlist) NewestIndependent() (Part, bool) {
-	for i := len(p.segments) - 1; i >= 0; i-- {
+	return p.newest(func(l listed) bool { return l.Independent })
+}
+
+func (p *Playlist) newest(want func(listed) bool) (Part, bool) {
+	for i := len(p.segments) - 1; i >= p.folded; i-- {
 		parts := p.segments[i].parts
 		for j := len(parts) - 1; j >= 0; j-- {
-			if !parts[j].gap && parts[j].Independent {
+			if !parts[j].gap && want(parts[j]) {
 				return parts[j].Part, true
 			}
 		}
@@ -258,9 +258,13 @@ func (p *Playlist) NewestIndependent() (Part, bool) {
 	return Part{}, false
 }
 
-// First returns the oldest part in the window.
+// First returns the oldest part in the window. Where it is older than about a minute, just its name and its init segment
+// are set.
 func (p *Playlist) First() (Part, bool) {
 	for _, s := range p.segments {
+		if s.parts == nil && !s.gap {
+			return s.part(ID{s.epoch, s.first}).Part, true
+		}
 		for _, l := range s.parts {
 			if !l.gap {
 				return l.Part, true
@@ -274,66 +278,103 @@ func (p *Playlist) First() (Part, bool) {
 func (p *Playlist) Oldest() (ID, bool) {
 	for _, set := range [2][]*segment{p.retired, p.segments} {
 		if len(set) > 0 {
-			return set[0].parts[0].ID(), true
+			return ID{set[0].epoch, set[0].first}, true
 		}
 	}
 	return ID{}, false
 }
 
+// Since returns the name of the first part of the segments that make up the last span of the list, or of the whole of
+// it.
+func (p *Playlist) Since(span time.Duration) (ID, bool) {
+	i := len(p.segments)
+	for i > 0 && span > 0 {
+		i--
+		span -= p.segments[i].length
+	}
+	if i == len(p.segments) {
+		return ID{}, false
+	}
+	return ID{p.segments[i].epoch, p.segments[i].first}, true
+}
+
+// Uses reports whether the init segment called name belongs to what is or was listed.
+func (p *Playlist) Uses(name string) bool { return p.inits[name] }
+
 // After returns the part listed next after id, gaps left out: the oldest one where id has left the window. It reports
-// false where nothing newer is listed.
+// false where nothing newer is listed. Of a part older than about a minute just its name and its init segment are set.
 func (p *Playlist) After(id ID) (Part, bool) {
-	for i := len(p.segments) - 1; i >= 0; i-- {
+	i := sort.Search(len(p.segments), func(i int) bool {
 		s := p.segments[i]
-		if id.Less(s.parts[0].ID()) && i > 0 {
-			continue
+		return id.Less(ID{s.epoch, s.last})
+	})
+	for ; i < len(p.segments); i++ {
+		s := p.segments[i]
+		from := s.first
+		if id.Epoch == s.epoch && from <= id.Seq {
+			from = id.Seq + 1
 		}
-		for ; i < len(p.segments); i++ {
-			for _, l := range p.segments[i].parts {
-				if id.Less(l.ID()) && !l.gap {
-					return l.Part, true
-				}
+		for seq := from; seq <= s.last; seq++ {
+			if l := s.part(ID{s.epoch, seq}); !l.gap {
+				return l.Part, true
 			}
 		}
-		return Part{}, false
 	}
 	return Part{}, false
 }
 
-// Part returns the part called id where it can be downloaded: listed, or out of the list not too long ago.
+// Part returns the part called id where it can be downloaded: listed, or out of the list not too long ago. Where it is
+// older than about a minute, just its name and its init segment are set.
 func (p *Playlist) Part(id ID) (Part, bool) {
-	for _, set := range [2][]*segment{p.segments, p.retired} {
-		for i := len(set) - 1; i >= 0; i-- {
-			s := set[i]
-			first := s.parts[0]
-			if s.epoch != id.Epoch || id.Seq < first.Seq || id.Seq-first.Seq >= uint64(len(s.parts)) {
-				continue
-			}
-			l := s.parts[id.Seq-first.Seq] // the parts of a segment are consecutive
-			return l.Part, !l.gap
-		}
+	if s := p.holder(id); s != nil {
+		l := s.part(id)
+		return l.Part, !l.gap
 	}
 	return Part{}, false
 }
 
-// Segment returns the parts of the finished segment with this URI's numbers, where it can be downloaded.
-func (p *Playlist) Segment(epoch, first, last uint64) ([]Part, bool) {
+// holder returns the segment that a part belongs to.
+func (p *Playlist) holder(id ID) *segment {
 	for _, set := range [2][]*segment{p.segments, p.retired} {
-		for _, s := range set {
-			if s.epoch != epoch || s.parts[0].Seq != first {
-				continue
-			}
-			if !s.done || s.gap || s.parts[len(s.parts)-1].Seq != last {
-				return nil, false
-			}
-			parts := make([]Part, len(s.parts))
-			for i, l := range s.parts {
-				parts[i] = l.Part
-			}
-			return parts, true
+		i := sort.Search(len(set), func(i int) bool { return !(ID{set[i].epoch, set[i].last}).Less(id) })
+		if i < len(set) && set[i].has(id) {
+			return set[i]
 		}
 	}
-	return nil, false
+	return nil
+}
+
+// Segment returns the parts of the finished segment with this URI's numbers, where it can be downloaded. Where it is
+// older than about a minute, just their names and their init segments are set.
+func (p *Playlist) Segment(epoch, first, last uint64) ([]Part, bool) {
+	s := p.holder(ID{epoch, first})
+	if s == nil || s.first != first || s.last != last || !s.done || s.gap {
+		return nil, false
+	}
+	parts := make([]Part, 0, last-first+1)
+	for seq := first; seq <= last; seq++ {
+		parts = append(parts, s.part(ID{epoch, seq}).Part)
+	}
+	return parts, true
+}
+
+// Span is a finished segment, as an index of what is listed.
+type Span struct {
+	Epoch, First, Last uint64
+	Size               int // bytes, as far as that is known
+	Init               string
+	Discontinuity, Gap bool
+}
+
+// Spans returns the finished segments of the list, oldest first.
+func (p *Playlist) Spans() []Span {
+	spans := make([]Span, 0, len(p.segments))
+	for _, s := range p.segments {
+		if s.done {
+			spans = append(spans, Span{s.epoch, s.first, s.last, s.size, s.init, s.discontinuity, s.gap})
+		}
+	}
+	return spans
 }
 
 // Bandwidth returns the peak and the mean bit rate, in bits per second, of the finished segments in the window

@@ -81,12 +81,12 @@ func (p *Playlist) Decide(r Reload) Verdict {
 	case r.MSN < last.msn:
 		// Also a part past the end of a finished segment: it counts as part 0 of the next, which is here.
 		return Answer
-	case r.MSN == last.msn && r.Part < uint64(len(last.parts)):
+	case r.MSN == last.msn && r.Part <= last.last-last.first:
 		return Answer
 	}
 	here := uint64(0)
 	if r.MSN == last.msn {
-		here = uint64(len(last.parts)) - 1
+		here = last.last - last.first
 	}
 	if r.Part > here+p.advance3() {
 		return Refuse

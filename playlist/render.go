@@ -1,6 +1,7 @@
 package playlist
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -22,7 +23,22 @@ type Report struct {
 // Render returns the media playlist. With skip it is a delta update where the RFC and the window allow one
 // (`_HLS_skip=YES`), and else the whole.
 func (p *Playlist) Render(skip bool, reports ...Report) []byte {
-	b := make([]byte, 0, 1024+len(p.segments)*160)
+	t := p.Text(skip, reports...)
+	return slices.Concat(t.Head, t.Body, t.Tail)
+}
+
+// Text is a playlist in three pieces, to be sent one after the other. They are not changed any more.
+type Text struct {
+	Head []byte // the tags of the list as a whole
+	Body []byte // segments that will never look otherwise; shares memory with that of earlier and later versions
+	Tail []byte // the segments whose parts are listed, and the end
+}
+
+// Text is Render without copying what was rendered before: the price of a list of hours is that of its last seconds.
+func (p *Playlist) Text(skip bool, reports ...Report) Text {
+	p.shown = true
+	p.settle()
+	b := make([]byte, 0, 512)
 	b = append(b, "#EXTM3U\n#EXT-X-VERSION:9\n"...)
 	if !p.dishonor {
 		b = append(b, "#EXT-X-INDEPENDENT-SEGMENTS\n"...)
@@ -47,38 +63,61 @@ func (p *Playlist) Render(skip bool, reports ...Report) []byte {
 	b = strconv.AppendUint(b, p.dropped, 10)
 	b = append(b, '\n')
 
-	segments := p.segments
-	init := ""
+	from := 0
 	if skip {
-		if n := p.skippable(); n > 0 {
+		if from = p.skippable(); from > 0 {
 			b = append(b, "#EXT-X-SKIP:SKIPPED-SEGMENTS="...)
-			b = strconv.AppendInt(b, int64(n), 10)
-			b = append(b, '\n')
-			init = segments[n-1].init
-			segments = segments[n:]
-		}
-	}
-	parts := p.withParts(segments)
-	for i, s := range segments {
-		if s.discontinuity {
-			b = append(b, "#EXT-X-DISCONTINUITY\n"...)
-		}
-		if s.init != init || s.discontinuity {
-			init = s.init
-			b = append(b, "#EXT-X-MAP:URI=\""...)
-			b = append(b, InitURI(init)...)
-			b = append(b, "\"\n"...)
-		}
-		if !s.date.IsZero() {
-			b = append(b, "#EXT-X-PROGRAM-DATE-TIME:"...)
-			b = s.date.UTC().AppendFormat(b, dateFormat)
+			b = strconv.AppendInt(b, int64(from), 10)
 			b = append(b, '\n')
 		}
-		if i >= parts {
-			b = s.appendParts(b)
-		}
-		b = s.appendSegment(b)
 	}
+	init := ""
+	if from > 0 {
+		init = p.segments[from-1].init
+	}
+	t := Text{Head: b}
+	if from < p.settled {
+		s := p.segments[from]
+		if !s.mapped && from == 0 {
+			t.Head = appendMap(t.Head, s.init) // it stands before a segment that has left
+		}
+		t.Body = p.body[s.at:len(p.body):len(p.body)]
+		init = p.segments[p.settled-1].init
+	}
+	b = make([]byte, 0, 1024+(len(p.segments)-p.settled)*600)
+	for _, s := range p.segments[max(p.settled, from):] {
+		b = s.appendTo(b, init, !p.plain)
+		init = s.init
+	}
+	t.Tail = p.appendEnd(b, reports)
+	return t
+}
+
+// settle moves the segments whose parts are listed no more into the body.
+func (p *Playlist) settle() {
+	if p.settled == 0 {
+		// All that stood there has left. The array belongs to those who were given pieces of it.
+		p.body = nil
+	} else if low := p.segments[0].at; low > 1<<16 && low > len(p.body)/2 {
+		p.body = append(make([]byte, 0, len(p.body)), p.body[low:]...)
+		for _, s := range p.segments[:p.settled] {
+			s.at -= low
+		}
+	}
+	for n := p.withParts(); p.settled < n; p.settled++ {
+		s := p.segments[p.settled]
+		init := ""
+		if p.settled > 0 {
+			init = p.segments[p.settled-1].init
+		}
+		s.at = len(p.body)
+		s.mapped = s.init != init || s.discontinuity
+		p.body = s.appendTo(p.body, init, false)
+	}
+}
+
+// appendEnd appends what stands behind the segments.
+func (p *Playlist) appendEnd(b []byte, reports []Report) []byte {
 	if p.ended {
 		return append(b, "#EXT-X-ENDLIST\n"...)
 	}
@@ -101,15 +140,15 @@ func (p *Playlist) Render(skip bool, reports ...Report) []byte {
 
 // withParts returns the index of the first segment whose parts are listed: those that reach into the last 3 target
 // durations (RFC 4.4.4.9).
-func (p *Playlist) withParts(segments []*segment) int {
+func (p *Playlist) withParts() int {
 	if p.plain {
-		return len(segments)
+		return len(p.segments)
 	}
 	var after time.Duration
-	i := len(segments)
+	i := len(p.segments)
 	for i > 0 && after < 3*p.cfg.TargetDuration {
 		i--
-		after += segments[i].length
+		after += p.segments[i].length
 	}
 	return i
 }
@@ -121,23 +160,56 @@ func (p *Playlist) deltas() bool { return p.cfg.Window > longWindow }
 func (p *Playlist) skipUntil() time.Duration { return 6 * p.cfg.TargetDuration }
 
 // skippable returns how many segments a delta update leaves out. A server may always answer with the whole list, and
-// this one does where a discontinuity stands in it.
+// this one does where a discontinuity stands in what would be sent: players must number it without seeing those before.
 func (p *Playlist) skippable() int {
 	if !p.deltas() || p.ended {
 		return 0
-	}
-	for _, s := range p.segments {
-		if s.discontinuity {
-			return 0
-		}
 	}
 	var after time.Duration
 	n := len(p.segments)
 	for n > 0 && after < p.skipUntil() {
 		n--
+		if p.segments[n].discontinuity {
+			return 0
+		}
 		after += p.segments[n].length
 	}
 	return n
+}
+
+// appendTo appends a segment as it stands behind one with the init segment given.
+func (s *segment) appendTo(b []byte, init string, parts bool) []byte {
+	if s.discontinuity {
+		b = append(b, "#EXT-X-DISCONTINUITY\n"...)
+	}
+	if s.init != init || s.discontinuity {
+		b = appendMap(b, s.init)
+	}
+	if !s.date.IsZero() {
+		b = append(b, "#EXT-X-PROGRAM-DATE-TIME:"...)
+		b = s.date.UTC().AppendFormat(b, dateFormat)
+		b = append(b, '\n')
+	}
+	if parts {
+		b = s.appendParts(b)
+	}
+	if !s.done {
+		return b
+	}
+	if s.gap {
+		b = append(b, "#EXT-X-GAP\n"...)
+	}
+	b = append(b, "#EXTINF:"...)
+	b = appendTicks(b, s.ticks, s.scale)
+	b = append(b, ",\n"...)
+	b = append(b, SegmentURI(s.epoch, s.first, s.last)...)
+	return append(b, '\n')
+}
+
+func appendMap(b []byte, init string) []byte {
+	b = append(b, "#EXT-X-MAP:URI=\""...)
+	b = append(b, InitURI(init)...)
+	return append(b, "\"\n"...)
 }
 
 func (s *segment) appendParts(b []byte) []byte {
@@ -156,25 +228,6 @@ func (s *segment) appendParts(b []byte) []byte {
 		b = append(b, '\n')
 	}
 	return b
-}
-
-func (s *segment) appendSegment(b []byte) []byte {
-	if !s.done {
-		return b
-	}
-	if s.text == nil {
-		t := make([]byte, 0, 64)
-		if s.gap {
-			t = append(t, "#EXT-X-GAP\n"...)
-		}
-		t = append(t, "#EXTINF:"...)
-		t = appendTicks(t, s.ticks, s.scale)
-		t = append(t, ",\n"...)
-		t = append(t, SegmentURI(s.epoch, s.parts[0].Seq, s.parts[len(s.parts)-1].Seq)...)
-		t = append(t, '\n')
-		s.text = t
-	}
-	return append(b, s.text...)
 }
 
 // appendTicks prints n/scale seconds to 10 us.

@@ -16,13 +16,28 @@ type segment struct {
 	date          time.Time // PROGRAM-DATE-TIME of its first part; never changes once shown
 	init          string
 	scale         uint32
-	parts         []listed
-	ticks         uint64 // length in 1/scale seconds
+	first, last   uint64   // seqs; the parts of a segment are consecutive
+	parts         []listed // nil once the segment is so old that no list shows them (see fold)
+	ticks         uint64   // length in 1/scale seconds
 	length        time.Duration
 	size          int
 	gap           bool // a part of it is missing
 	done          bool
-	text          []byte // EXTINF and so on, without parts; made when done
+	mapped        bool // its text in the body has the EXT-X-MAP
+	at            int  // where its text begins in the body, once it is there (see text.go)
+}
+
+// has reports whether the segment holds the part called id.
+func (s *segment) has(id ID) bool {
+	return s.epoch == id.Epoch && s.first <= id.Seq && id.Seq <= s.last
+}
+
+// part returns the part called id: of a folded segment just its name and its init segment.
+func (s *segment) part(id ID) listed {
+	if s.parts == nil {
+		return listed{Part{Epoch: id.Epoch, Seq: id.Seq, Init: s.init}, s.gap}
+	}
+	return s.parts[id.Seq-s.first]
 }
 
 func (p *Playlist) open() *segment {
@@ -92,12 +107,14 @@ func (p *Playlist) append(l listed, discontinuity bool) {
 		s = p.begins(s, l, discontinuity, date)
 	}
 	s.parts = append(s.parts, l)
+	s.last = l.Seq
 	s.ticks += uint64(l.Duration)
 	s.length = ticks(s.ticks, s.scale)
 	s.size += l.Size
 	s.gap = s.gap || l.gap
 	p.sinceIndep += length
 	p.media += length
+	p.unfolded += length
 }
 
 // begins closes the open segment and starts the next with l.
@@ -116,8 +133,12 @@ func (p *Playlist) begins(old *segment, l listed, discontinuity bool, date time.
 	}
 	s := &segment{
 		msn: msn, epoch: l.Epoch, discontinuity: discontinuity, date: date,
-		init: l.Init, scale: l.Timescale,
+		init: l.Init, scale: l.Timescale, first: l.Seq, last: l.Seq,
 	}
+	if p.inits == nil {
+		p.inits = map[string]bool{}
+	}
+	p.inits[l.Init] = true
 	p.segments = append(p.segments, s)
 	return s
 }
@@ -146,32 +167,53 @@ func (p *Playlist) cuts(s *segment, l listed) bool {
 
 // trim lets the oldest segments leave once the window is full without them.
 func (p *Playlist) trim() {
-	leave := func() {
-		s := p.segments[0]
-		p.segments[0] = nil
-		p.segments = p.segments[1:]
-		p.media -= s.length
-		if s.discontinuity {
-			p.dropped++
-		}
-		p.retired = append(p.retired, s)
-	}
 	for len(p.segments) > 1 && p.media-p.segments[0].length >= p.cfg.Window {
-		leave()
+		p.leave()
 	}
 	// A window that begins with gaps stalls some players; one shorter than 3 target durations is not allowed.
 	for len(p.segments) > 1 && p.segments[0].gap && p.media-p.segments[0].length >= 3*p.cfg.TargetDuration {
-		leave()
+		p.leave()
 	}
 	// What left stays downloadable for its own length and that of the list (RFC 6.2.2), counted in media time.
-	var kept time.Duration
-	for i := len(p.retired) - 1; i >= 0; i-- {
-		if kept > p.cfg.Window+2*p.cfg.TargetDuration {
-			clear(p.retired[:i+1])
-			p.retired = p.retired[i+1:]
-			break
-		}
-		kept += p.retired[i].length
+	for len(p.retired) > 0 && p.resting-p.retired[0].length > p.cfg.Window+2*p.cfg.TargetDuration {
+		p.resting -= p.retired[0].length
+		p.retired[0] = nil
+		p.retired = p.retired[1:]
+	}
+	p.fold()
+}
+
+// leave takes the oldest segment off the list.
+func (p *Playlist) leave() {
+	s := p.segments[0]
+	p.segments[0] = nil
+	p.segments = p.segments[1:]
+	p.media -= s.length
+	if p.folded > 0 {
+		p.folded--
+	} else {
+		p.unfolded -= s.length
+	}
+	p.settled = max(p.settled-1, 0)
+	if s.discontinuity {
+		p.dropped++
+	}
+	p.retired = append(p.retired, s)
+	p.resting += s.length
+}
+
+// keepParts is how much of the list's end keeps what is known of each part. A broadcast of hours lists thousands of
+// segments, of which nobody asks for more than where they begin and end.
+const keepParts = time.Minute
+
+// fold forgets the parts of segments that are older than that.
+func (p *Playlist) fold() {
+	keep := max(keepParts, 4*p.cfg.TargetDuration)
+	for p.folded < len(p.segments) && p.segments[p.folded].done && p.unfolded-p.segments[p.folded].length >= keep {
+		s := p.segments[p.folded]
+		p.unfolded -= s.length
+		s.parts = nil
+		p.folded++
 	}
 }
 

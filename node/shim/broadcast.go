@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"murmuration/chunker/envelope"
@@ -24,6 +25,11 @@ type Broadcast struct {
 	server *Server
 	info   BroadcastInfo
 	log    *slog.Logger
+	ctx    context.Context // until Close
+	cancel context.CancelFunc
+	demand bool         // opened by Config.Recording
+	using  atomic.Int64 // requests under way
+	used   atomic.Int64 // Unix nanoseconds of the last one
 
 	mu     sync.RWMutex
 	tracks []*track
@@ -48,7 +54,8 @@ func (b *Broadcast) State() string {
 }
 
 // AddTrack adds a track. Blocks may be nil: then the shim itself keeps what left the list for as long as players may
-// ask for it.
+// ask for it. With a History players can go back to the broadcast's start, and what is not in memory is taken from
+// Blocks, then from the History.
 func (b *Broadcast) AddTrack(info TrackInfo, blocks Blocks) error {
 	if err := envelope.CheckName(info.Name); err != nil {
 		return fmt.Errorf("shim: track: %w", err)
@@ -62,6 +69,25 @@ func (b *Broadcast) AddTrack(info TrackInfo, blocks Blocks) error {
 		return fmt.Errorf("shim: track %s: %w", info.Name, ErrExists)
 	}
 	b.tracks = append(b.tracks, newTrack(b, info, blocks))
+	return nil
+}
+
+// Recorded adds a track of a broadcast that is over, of which nothing is pushed: its list is what history tells, asked
+// for at once and again until it answers. Blocks may be nil. Both are closed with the broadcast where they are
+// io.Closers.
+func (b *Broadcast) Recorded(info TrackInfo, blocks Blocks, history History) error {
+	if history == nil {
+		return fmt.Errorf("shim: track %s: a recorded track needs a history", info.Name)
+	}
+	info.History = history
+	if err := b.AddTrack(info, blocks); err != nil {
+		return err
+	}
+	t := b.track(info.Name)
+	t.mu.Lock()
+	t.recorded, t.past = true, pastAsked
+	t.mu.Unlock()
+	go t.recall()
 	return nil
 }
 
@@ -140,7 +166,11 @@ func (b *Broadcast) Close() {
 		s.changedLocked()
 	}
 	s.mu.Unlock()
+	b.cancel()
 	b.End()
+	for _, t := range b.all() {
+		t.close()
+	}
 }
 
 // multivariant returns the multivariant playlist, once a track has begun. Prefix is put before its URIs.
@@ -163,7 +193,7 @@ func (b *Broadcast) multivariant(ctx context.Context, prefix string) ([]byte, bo
 	var sounds []playlist.Rendition
 	for _, t := range known {
 		v, sound := t.variant()
-		v.URI = prefix + t.info.Name + "/index.m3u8"
+		v.URI = prefix + t.info.Name + "/" + t.listName()
 		// Sound tracks beside a picture are a choice that goes with it; alone they play by themselves.
 		if picture && sound {
 			sounds = append(sounds, playlist.Rendition{

@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"murmuration/chunker/envelope"
+	"murmuration/playlist"
 )
 
 // DefaultListen is where the shim listens unless told otherwise.
@@ -24,6 +26,9 @@ var (
 	ErrTrack = errors.New("no such track")
 	// ErrNoInit is wrapped by Push for an independent chunk whose init segment is not at hand.
 	ErrNoInit = errors.New("init segment missing")
+	// ErrGone is wrapped by what a History returns for what will not come back: players are told 404. Any other error of
+	// it is told as 503, and players try again.
+	ErrGone = errors.New("not to be had any more")
 )
 
 // Config configures a Server. The zero value works.
@@ -45,8 +50,18 @@ type Config struct {
 	// public. Status and API are never readable by pages of other origins.
 	MediaOrigins []string
 
-	// Window is how much of a broadcast the playlists list. Default 60 s.
+	// Window is how much of a broadcast the playlists list where a track has no History, and how much of a track the shim
+	// itself holds where it has one. Default 60 s.
 	Window time.Duration
+
+	// DVR is how much of a broadcast the playlists of tracks with a History list at most. Default 12 h.
+	DVR time.Duration
+
+	// Recording is asked to open the broadcast with an id that is not open, when somebody asks for it: by Open and then
+	// Recorded, before it returns true. Such a broadcast is closed when nobody has asked for it for some minutes, so
+	// that thousands of recordings need not be open; what was given to Recorded is then closed too, where it is an
+	// io.Closer. It is never what is on, nor in the status.
+	Recording func(id string) bool
 
 	// Grace is how long a missing chunk is waited for before it is declared a gap. Default 1 s.
 	Grace time.Duration
@@ -76,10 +91,25 @@ type TrackInfo struct {
 
 	// TargetDuration overrides the choice of TARGETDURATION by the keyframe intervals seen first.
 	TargetDuration time.Duration
+
+	// History is what the track was before the shim's window, while it lives and after. With one, players can go back to
+	// the start of the broadcast. It may be nil.
+	History History
 }
 
 // Blocks is where chunks are read back that are no longer listed but may still be asked for. What is listed is held
 // by the shim itself (it shares the bytes), so that a listed part can never turn out to be gone.
 type Blocks interface {
 	Chunk(envelope.ID) (envelope.Chunk, bool)
+}
+
+// History is what a track was before the shim's window. It may fetch over the network: what Parts tells may be hearsay,
+// what Chunks and Init return is verified. Its methods are called concurrently.
+type History interface {
+	// Parts returns all chunks below before that are known of, ascending.
+	Parts(ctx context.Context, before playlist.ID) ([]playlist.Part, error)
+	// Chunks returns the chunks of one epoch with from <= id <= to, all of them or an error.
+	Chunks(ctx context.Context, from, to playlist.ID) ([]envelope.Chunk, error)
+	// Init returns an init segment by its CID's text.
+	Init(ctx context.Context, name string) ([]byte, error)
 }

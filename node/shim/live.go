@@ -18,20 +18,22 @@ const (
 
 // serveLive answers with one endless fragmented MP4: the init segment and all chunks from the newest independent one
 // on, for players that do not speak low-latency HLS. It ends with the broadcast, or with the init segment: a player
-// cannot change decoders within one file. Of a broadcast that has ended it gives what is left in the window.
+// cannot change decoders within one file. Of a broadcast that has ended it gives all that is listed (see movie.go).
 func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 	var b *Broadcast
 	if id := r.PathValue("broadcast"); id != "" {
-		b = s.broadcast(id)
-	} else {
-		b = s.awaitOn(r)
+		b = s.lookup(r)
+	} else if b = s.awaitOn(r); b != nil {
+		b.enter()
 	}
 	if b == nil {
 		http.NotFound(w, r)
 		return
 	}
+	defer b.leave()
 	var t *track
 	var part playlist.Part
+	ended := false
 	begun := s.await(r.Context(), firstWait, func() <-chan struct{} {
 		if t = b.liveTrack(r.URL.Query().Get("track")); t == nil {
 			return s.changes()
@@ -40,7 +42,7 @@ func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 	}, func() (ok bool) {
 		if t != nil {
 			t.with(func(p *playlist.Playlist) {
-				if p.Ended() {
+				if ended = p.Ended(); ended {
 					part, ok = p.First()
 				} else {
 					part, ok = p.NewestIndependent()
@@ -53,9 +55,13 @@ func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 		tooLong(w)
 		return
 	}
-	init, ok := t.init(part.Init)
-	if !ok {
-		http.NotFound(w, r)
+	init, err := t.init(r.Context(), part.Init, s.foreign(r))
+	if err != nil {
+		mediaError(w, r, err)
+		return
+	}
+	if ended {
+		s.serveMovie(w, r, t)
 		return
 	}
 	h := w.Header()
@@ -99,7 +105,7 @@ func (b *Broadcast) liveTrack(name string) *track {
 func (t *track) stream(r *http.Request, out *liveWriter, part playlist.Part) {
 	for {
 		c, ok := t.chunk(part.ID())
-		if !ok || !out.write(out.clock.Place(position(part), c.Block)...) {
+		if !ok || !out.write(out.clock.Place(position(partOf(c)), c.Block)...) {
 			return
 		}
 		var next playlist.Part

@@ -38,11 +38,12 @@ func (s *Server) awaitOn(r *http.Request) (b *Broadcast) {
 }
 
 func (s *Server) serveMultivariant(w http.ResponseWriter, r *http.Request) {
-	b := s.broadcast(r.PathValue("broadcast"))
+	b := s.lookup(r)
 	if b == nil {
 		http.NotFound(w, r)
 		return
 	}
+	defer b.leave()
 	s.multivariant(w, r, b, "")
 }
 
@@ -52,7 +53,7 @@ func (s *Server) multivariant(w http.ResponseWriter, r *http.Request, b *Broadca
 		tooLong(w)
 		return
 	}
-	writePlaylist(w, r, text, false)
+	writePlaylist(w, r, [][]byte{text}, false)
 }
 
 // tooLong answers a request that waited in vain.
@@ -63,7 +64,8 @@ func tooLong(w http.ResponseWriter) {
 
 func (s *Server) serveTrack(w http.ResponseWriter, r *http.Request) {
 	var t *track
-	if b := s.broadcast(r.PathValue("broadcast")); b != nil {
+	if b := s.lookup(r); b != nil {
+		defer b.leave()
 		t = b.track(r.PathValue("track"))
 	}
 	if t == nil {
@@ -71,41 +73,39 @@ func (s *Server) serveTrack(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	file := r.PathValue("file")
-	if file == "index.m3u8" {
-		s.servePlaylist(w, r, t)
+	if file == indexName || file == dvrName {
+		s.servePlaylist(w, r, t, file)
 	} else if id, ok := playlist.ParsePartURI(file); ok {
 		s.servePart(w, r, t, id)
 	} else if epoch, first, last, ok := playlist.ParseSegmentURI(file); ok {
 		s.serveSegment(w, r, t, epoch, first, last)
 	} else if name, ok := playlist.ParseInitURI(file); ok {
-		if init, ok := t.init(name); ok {
-			writeMedia(w, r, init)
+		init, err := t.init(r.Context(), name, s.foreign(r))
+		if err != nil {
+			mediaError(w, r, err)
 			return
 		}
-		http.NotFound(w, r)
+		writeMedia(w, r, init)
 	} else {
 		http.NotFound(w, r)
 	}
 }
 
 // servePlaylist answers with the media playlist, after the wait that the client asks for.
-func (s *Server) servePlaylist(w http.ResponseWriter, r *http.Request, t *track) {
+func (s *Server) servePlaylist(w http.ResponseWriter, r *http.Request, t *track, name string) {
 	reload, err := playlist.ParseReload(r.URL.Query())
-	// Until there is a list with a finished segment, players cannot begin: everybody waits.
+	// Until there is a list with a finished segment, players cannot begin: everybody waits. So they do for what was
+	// before, a moment.
 	wait := firstWait
 	t.with(func(p *playlist.Playlist) { wait = max(p.MaxWait(), firstWait) })
-	if err != nil {
-		ended := false
-		t.with(func(p *playlist.Playlist) { ended = p.Ended() })
-		if !ended { // directives are ignored once the list has ended
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
+	if err != nil && !t.isOver() { // directives are ignored once the list has ended
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
 	}
-	ready := false
+	var late, ready, known bool
 	if !s.await(r.Context(), wait, t.changes, func() bool {
-		t.with(func(p *playlist.Playlist) { ready = p.Ready() })
-		return ready || t.hasEnded()
+		late, ready, known = t.choose(name)
+		return known && (ready || t.hasEnded())
 	}) {
 		tooLong(w)
 		return
@@ -114,10 +114,10 @@ func (s *Server) servePlaylist(w http.ResponseWriter, r *http.Request, t *track)
 		http.NotFound(w, r)
 		return
 	}
-	if t.with(func(p *playlist.Playlist) { wait = p.MaxWait() }); reload.Blocking {
+	if t.edition(late, func(p *playlist.Playlist) { wait = p.MaxWait() }); reload.Blocking {
 		verdict := playlist.Wait
 		s.await(r.Context(), wait, t.changes, func() bool {
-			t.with(func(p *playlist.Playlist) { verdict = p.Decide(reload) })
+			t.edition(late, func(p *playlist.Playlist) { verdict = p.Decide(reload) })
 			return verdict != playlist.Wait
 		})
 		switch verdict {
@@ -130,7 +130,7 @@ func (s *Server) servePlaylist(w http.ResponseWriter, r *http.Request, t *track)
 		}
 	}
 	zip := acceptsGzip(r)
-	writePlaylist(w, r, t.render(reload.Skip, zip), zip)
+	writePlaylist(w, r, t.render(late, reload.Skip, zip), zip)
 }
 
 // servePart answers with a part; the one that PRELOAD-HINT names is waited for, and comes whole or not at all.
@@ -149,34 +149,49 @@ func (s *Server) servePart(w http.ResponseWriter, r *http.Request, t *track, id 
 	if !ask() {
 		s.await(r.Context(), wait, t.changes, ask)
 	}
-	if c, ok := t.chunk(id); listed && ok {
-		writeMedia(w, r, c.Block)
-		return
-	}
 	if hinted && !listed {
 		tooLong(w)
 		return
 	}
-	http.NotFound(w, r)
+	if !listed {
+		t.edition(true, func(p *playlist.Playlist) { _, listed = p.Part(id) })
+	}
+	s.serveChunks(w, r, t, listed, id, id)
 }
 
 func (s *Server) serveSegment(w http.ResponseWriter, r *http.Request, t *track, epoch, first, last uint64) {
-	var parts []playlist.Part
-	t.with(func(p *playlist.Playlist) { parts, _ = p.Segment(epoch, first, last) })
-	blocks := make([][]byte, 0, len(parts))
-	for _, part := range parts {
-		c, ok := t.chunk(part.ID())
-		if !ok {
-			http.NotFound(w, r)
-			return
-		}
-		blocks = append(blocks, c.Block)
+	listed := false
+	ask := func(p *playlist.Playlist) { _, listed = p.Segment(epoch, first, last) }
+	if t.with(ask); !listed {
+		t.edition(true, ask)
 	}
-	if len(blocks) == 0 {
+	s.serveChunks(w, r, t, listed, playlist.ID{Epoch: epoch, Seq: first}, playlist.ID{Epoch: epoch, Seq: last})
+}
+
+func (s *Server) serveChunks(w http.ResponseWriter, r *http.Request, t *track, listed bool, from, to playlist.ID) {
+	if !listed {
 		http.NotFound(w, r)
 		return
 	}
+	chunks, err := t.gather(r.Context(), from, to, s.foreign(r))
+	if err != nil {
+		mediaError(w, r, err)
+		return
+	}
+	blocks := make([][]byte, len(chunks))
+	for i, c := range chunks {
+		blocks[i] = c.Block
+	}
 	writeMedia(w, r, blocks...)
+}
+
+// mediaError answers where media is listed and cannot be had: for good, or just now.
+func mediaError(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, ErrGone) {
+		http.NotFound(w, r)
+		return
+	}
+	tooLong(w)
 }
 
 func acceptsGzip(r *http.Request) bool {
@@ -190,7 +205,7 @@ func acceptsGzip(r *http.Request) bool {
 	return false
 }
 
-func writePlaylist(w http.ResponseWriter, r *http.Request, text []byte, zipped bool) {
+func writePlaylist(w http.ResponseWriter, r *http.Request, text [][]byte, zipped bool) {
 	h := w.Header()
 	h.Set("Content-Type", typePlaylist)
 	h.Set("Cache-Control", "no-cache")
@@ -198,9 +213,21 @@ func writePlaylist(w http.ResponseWriter, r *http.Request, text []byte, zipped b
 	if zipped {
 		h.Set("Content-Encoding", "gzip")
 	}
-	h.Set("Content-Length", strconv.Itoa(len(text)))
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(text) // the client may have gone
+	size := 0
+	for _, piece := range text {
+		size += len(piece)
+	}
+	h.Set("Content-Length", strconv.Itoa(size))
+	if r.Method == http.MethodHead {
+		return
+	}
+	for _, piece := range text {
+		if len(piece) == 0 {
+			continue
+		}
+		if _, err := w.Write(piece); err != nil {
+			return // the client has gone
+		}
 	}
 }
 

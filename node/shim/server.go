@@ -41,6 +41,9 @@ type Server struct {
 	broadcasts []*Broadcast  // in the order opened
 	changed    chan struct{} // closed and renewed when a broadcast comes, goes, begins or ends
 	status     statusCache
+	opening    map[string]chan struct{} // recordings that Config.Recording is opening, closed when it has
+
+	fetches *fetches
 }
 
 // New returns a server that listens already, but serves only once Serve is called.
@@ -51,12 +54,19 @@ func New(cfg Config) (*Server, error) {
 	if len(cfg.MediaOrigins) == 0 {
 		cfg.MediaOrigins = []string{"*"}
 	}
+	if cfg.Window <= 0 {
+		cfg.Window = time.Minute
+	}
+	if cfg.DVR <= 0 {
+		cfg.DVR = 12 * time.Hour
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Log, mux: http.NewServeMux(), listener: cfg.Listener, metrics: newMetrics(),
 		started: time.Now(), closing: make(chan struct{}), changed: make(chan struct{}),
+		opening: map[string]chan struct{}{}, fetches: newFetches(),
 	}
 	var err error
 	if s.page, err = newPage(pageFiles); err != nil {
@@ -169,10 +179,13 @@ func (s *Server) Open(info BroadcastInfo) (*Broadcast, error) {
 		info.Started = time.Now()
 	}
 	b := &Broadcast{server: s, info: info, log: s.log.With("broadcast", info.ID)}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	b.demand = s.opening[info.ID] != nil
 	for _, other := range s.broadcasts {
 		if other.info.ID == info.ID {
+			b.cancel()
 			return nil, fmt.Errorf("shim: broadcast %s: %w", info.ID, ErrExists)
 		}
 	}
@@ -213,6 +226,9 @@ func (s *Server) on() *Broadcast {
 	rank := map[string]int{StateLive: 2, StateWaiting: 1, StateEnded: 0}
 	var best *Broadcast
 	for _, b := range s.broadcasts {
+		if b.demand {
+			continue
+		}
 		if best == nil {
 			best = b
 			continue

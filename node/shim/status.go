@@ -20,6 +20,32 @@ type Status struct {
 	Broadcasts []BroadcastStatus `json:"broadcasts"`
 	Peers      []PeerStatus      `json:"peers"`
 	Traffic    TrafficStatus     `json:"traffic"`
+	Recordings []RecordingStatus `json:"recordings"` // of the channel, newest first; filled in by the node
+	Store      StoreStatus       `json:"store"`      // filled in by the node
+}
+
+// RecordingStatus is one recording in a Status: of this node, or one of the channel that can be fetched.
+type RecordingStatus struct {
+	Broadcast string    `json:"broadcast"` // its id
+	Title     string    `json:"title"`
+	Started   time.Time `json:"started"`
+	DurationS float64   `json:"duration_s"`
+	Bytes     int64     `json:"bytes"`
+	Root      string    `json:"root"`  // CID of the finished recording, "" before
+	State     string    `json:"state"` // the archive's word: live, partial or finished
+	Pinned    bool      `json:"pinned"`
+	Missing   int       `json:"missing"`  // chunks known to be missing here
+	Replicas  int       `json:"replicas"` // others known to hold it
+	URL       string    `json:"url"`      // path of the playlist: /b/ID/index.m3u8 or /ipfs/ROOT/index.m3u8
+	Poster    string    `json:"poster"`   // path of a picture, "" where there is none
+}
+
+// StoreStatus sums up what is kept on disk. All zero: nothing is.
+type StoreStatus struct {
+	Bytes      int64 `json:"bytes"`
+	QuotaBytes int64 `json:"quota_bytes"` // 0: no limit
+	FreeBytes  int64 `json:"free_bytes"`  // of the file system
+	Recordings int   `json:"recordings"`
 }
 
 // BroadcastStatus is one broadcast in a Status.
@@ -43,6 +69,16 @@ type TrackStatus struct {
 	NewestCaptured time.Time    `json:"newest_captured"`
 	DelayMS        DelayStatus  `json:"delay_ms"` // from capture to here
 	Chunks         ChunksStatus `json:"chunks"`
+
+	// Stripes tell where each of the track's trees comes from and leads to; filled in by the node.
+	Stripes []StripeStatus `json:"stripes"`
+}
+
+// StripeStatus is a node's place in the tree of one stripe.
+type StripeStatus struct {
+	Parent   string  `json:"parent"`   // peer ID, "" where there is none: at the origin, or just now
+	AgeMS    float64 `json:"age_ms"`   // of chunks when the stripe brings them
+	Children int     `json:"children"` // neighbours that this node pushes it to
 }
 
 // DelayStatus sums up delays, in milliseconds.
@@ -91,6 +127,9 @@ func (s *Server) Status() Status {
 	now := time.Now()
 	status := Status{UptimeS: now.Sub(s.started).Seconds(), Now: now}
 	for _, b := range open {
+		if b.demand {
+			continue
+		}
 		status.Broadcasts = append(status.Broadcasts, b.status())
 	}
 	return status
@@ -103,7 +142,7 @@ func (b *Broadcast) status() BroadcastStatus {
 	}
 	for _, t := range b.all() {
 		ts := t.status()
-		ts.Playlist = path + ts.Name + "/index.m3u8"
+		ts.Playlist = path + ts.Name + "/" + t.listName()
 		bs.Tracks = append(bs.Tracks, ts)
 	}
 	return bs
@@ -138,8 +177,13 @@ func (st Status) normal() Status {
 		b.Started = b.Started.UTC().Truncate(time.Millisecond)
 		b.Tracks = append([]TrackStatus{}, b.Tracks...)
 		for j := range b.Tracks {
+			b.Tracks[j].Stripes = append([]StripeStatus{}, b.Tracks[j].Stripes...)
 			b.Tracks[j].NewestCaptured = b.Tracks[j].NewestCaptured.UTC().Truncate(time.Millisecond)
 		}
+	}
+	st.Recordings = append([]RecordingStatus{}, st.Recordings...)
+	for i := range st.Recordings {
+		st.Recordings[i].Started = st.Recordings[i].Started.UTC().Truncate(time.Millisecond)
 	}
 	return st
 }

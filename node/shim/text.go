@@ -1,8 +1,6 @@
 package shim
 
 import (
-	"bytes"
-	"compress/gzip"
 	"time"
 
 	"murmuration/playlist"
@@ -12,12 +10,22 @@ import (
 type rendered struct {
 	version uint64
 	made    bool
-	plain   []byte
-	zipped  []byte // nil until somebody wants it
+	text    playlist.Text
+	plain   [][]byte
+	zipped  [][]byte // nil until somebody wants it
 }
 
-// render returns the current playlist, gzipped where wanted.
-func (t *track) render(skip, zip bool) []byte {
+// zipWhole is the length of a body below which it is compressed anew with every version.
+const zipWhole = 32 << 10
+
+// texts are the current texts of one list.
+type texts struct {
+	whole, delta rendered
+	zipper       zipper
+}
+
+// render returns the current playlist, or its late edition, gzipped where wanted, in pieces.
+func (t *track) render(late, skip, zip bool) [][]byte {
 	var reports []playlist.Report
 	for _, other := range t.broadcast.all() {
 		if other != t {
@@ -28,23 +36,27 @@ func (t *track) render(skip, zip bool) []byte {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r := &t.text
-	if skip {
-		r = &t.delta
+	list, texts := t.list, &t.texts
+	if late && t.late != nil {
+		list, texts = t.late, &t.lateTexts
 	}
-	if !r.made || r.version != t.list.Version() {
-		*r = rendered{version: t.list.Version(), made: true, plain: t.list.Render(skip, reports...)}
+	r := &texts.whole
+	if skip {
+		r = &texts.delta
+	}
+	if !r.made || r.version != list.Version() {
+		text := list.Text(skip, reports...)
+		*r = rendered{version: list.Version(), made: true, text: text, plain: [][]byte{text.Head, text.Body, text.Tail}}
 	}
 	if !zip {
 		return r.plain
 	}
 	if r.zipped == nil {
-		var b bytes.Buffer
-		// Writing to a Buffer cannot fail, nor can a level that exists.
-		z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
-		_, _ = z.Write(r.plain)
-		_ = z.Close()
-		r.zipped = b.Bytes()
+		if skip || len(r.text.Body) < zipWhole {
+			r.zipped = zipOnce(r.text)
+		} else {
+			r.zipped = texts.zipper.zip(r.text)
+		}
 	}
 	return r.zipped
 }

@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -38,10 +39,16 @@ type track struct {
 	changed chan struct{}                  // closed and renewed with every version of the list
 	version uint64
 	low     playlist.ID // chunks below are not kept
-	text    rendered
-	delta   rendered
+	texts   texts
 	counted playlist.Stats
 	ended   bool
+
+	// What was before (past.go).
+	recorded  bool
+	past      pastState
+	told      []playlist.Part // history that came before the list began
+	late      *playlist.Playlist
+	lateTexts texts
 
 	end atomic.Pointer[playlist.Report] // where the list ends, for the other tracks' playlists
 }
@@ -59,24 +66,16 @@ func newTrack(b *Broadcast, info TrackInfo, blocks Blocks) *track {
 }
 
 func (t *track) push(c envelope.Chunk, now time.Time) error {
-	part := playlist.Part{
-		Epoch: c.Epoch, Seq: c.Seq, Timescale: c.Timescale, DecodeTime: c.DecodeTime, Duration: c.Duration,
-		Independent:   c.Flags.Has(envelope.Independent),
-		Discontinuity: c.Flags.Has(envelope.Discontinuity),
-		End:           c.Flags.Has(envelope.End),
-		Captured:      c.Captured, Size: len(c.Block),
-	}
-	if c.Envelope.Init.Defined() {
-		part.Init = c.Envelope.Init.String()
-	}
+	part := partOf(c)
 	if part.Timescale == 0 {
 		return fmt.Errorf("chunk %v: %w", c.ID(), playlist.ErrPart)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ended {
+	if t.ended || t.recorded {
 		return nil
 	}
+	t.ask()
 	if err := t.keepInit(c, part); err != nil {
 		return err
 	}
@@ -93,8 +92,26 @@ func (t *track) push(c envelope.Chunk, now time.Time) error {
 		return t.begin(c, now, false)
 	}
 	err := t.list.Push(part, now)
+	if t.late != nil {
+		err = errors.Join(err, t.late.Push(part, now))
+	}
 	t.update(now)
 	return err
+}
+
+// partOf returns what a playlist must know of a chunk.
+func partOf(c envelope.Chunk) playlist.Part {
+	part := playlist.Part{
+		Epoch: c.Epoch, Seq: c.Seq, Timescale: c.Timescale, DecodeTime: c.DecodeTime, Duration: c.Duration,
+		Independent:   c.Flags.Has(envelope.Independent),
+		Discontinuity: c.Flags.Has(envelope.Discontinuity),
+		End:           c.Flags.Has(envelope.End),
+		Captured:      c.Captured, Size: len(c.Block),
+	}
+	if c.Envelope.Init.Defined() {
+		part.Init = c.Envelope.Init.String()
+	}
+	return part
 }
 
 // keepInit notes the chunk's init segment.
@@ -114,17 +131,22 @@ func (t *track) keepInit(c envelope.Chunk, part playlist.Part) error {
 		}
 		t.inits[part.Init] = c.Init
 	}
-	if info, err := chunker.Describe(t.inits[part.Init]); err != nil {
-		t.log.Warn("init segment not understood", "init", part.Init, "err", err)
+	t.describe(part.Init)
+	return nil
+}
+
+// describe takes an init segment that is here as the one that tells what the track is.
+func (t *track) describe(name string) {
+	if info, err := chunker.Describe(t.inits[name]); err != nil {
+		t.log.Warn("init segment not understood", "init", name, "err", err)
 	} else {
 		t.media = info
 	}
 	first := t.newest == ""
-	t.newest = part.Init
+	t.newest = name
 	if first {
-		defer t.broadcast.server.Changed()
+		t.broadcast.server.Changed()
 	}
-	return nil
 }
 
 // releaseInits lets go of init segments that no chunk at hand needs.
@@ -145,8 +167,7 @@ func (t *track) room() int {
 	if t.list == nil {
 		return 1 << 13
 	}
-	cfg := t.list.Config()
-	return int(2*cfg.Window/cfg.PartTarget) + 1<<13
+	return int(2*t.broadcast.server.cfg.Window/t.list.Config().PartTarget) + 1<<13
 }
 
 // begin makes the playlist once the backlog tells how far keyframes are apart, or is long enough, or there
@@ -168,7 +189,7 @@ func (t *track) begin(c envelope.Chunk, now time.Time, force bool) error {
 	}
 	list, err := playlist.New(playlist.Config{
 		PartTarget: max(c.PartTargetTime(), time.Millisecond), TargetDuration: target,
-		Window: t.broadcast.server.cfg.Window, Grace: t.broadcast.server.cfg.Grace,
+		Window: t.window(), Grace: t.broadcast.server.cfg.Grace,
 	})
 	if err != nil {
 		t.backlog = t.backlog[1:]
@@ -186,9 +207,30 @@ func (t *track) begin(c envelope.Chunk, now time.Time, force bool) error {
 	return nil
 }
 
+// window is how much the lists list.
+func (t *track) window() time.Duration {
+	if t.info.History != nil {
+		return t.broadcast.server.cfg.DVR
+	}
+	return t.broadcast.server.cfg.Window
+}
+
 // update follows a change of the playlist.
 func (t *track) update(now time.Time) {
-	if deadline, ok := t.list.Deadline(); ok {
+	if t.told != nil && !t.list.Empty() {
+		parts := t.told
+		t.told = nil
+		t.remember(parts, now)
+	}
+	deadline, ok := t.list.Deadline()
+	version := t.list.Version()
+	if t.late != nil {
+		version += t.late.Version()
+		if d, again := t.late.Deadline(); again && (!ok || d.Before(deadline)) {
+			deadline, ok = d, true
+		}
+	}
+	if ok {
 		wait := max(deadline.Sub(now), time.Millisecond)
 		if t.timer == nil {
 			t.timer = time.AfterFunc(wait, t.tick)
@@ -198,29 +240,41 @@ func (t *track) update(now time.Time) {
 	} else if t.timer != nil {
 		t.timer.Stop()
 	}
-	if t.list.Version() == t.version {
+	if version == t.version {
 		return
 	}
-	t.version = t.list.Version()
-	close(t.changed)
-	t.changed = make(chan struct{})
+	t.version = version
+	t.wake()
 	stats := t.list.Stats()
 	t.broadcast.server.metrics.parts(t.counted, stats)
 	t.counted = stats
 	t.release()
-	if msn, part, ok := t.list.Last(); ok {
-		t.end.Store(&playlist.Report{URI: "../" + t.info.Name + "/index.m3u8", MSN: msn, Part: part})
-	}
+	t.report()
 	if t.list.Ended() && !t.ended {
 		t.ended = true
 		go t.broadcast.trackEnded()
 	}
 }
 
+// wake lets those who wait look again.
+func (t *track) wake() {
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// report tells the other tracks' playlists where this one ends, once its numbers are settled.
+func (t *track) report() {
+	if msn, part, ok := t.list.Last(); ok && t.past != pastAsked {
+		t.end.Store(&playlist.Report{URI: "../" + t.info.Name + "/index.m3u8", MSN: msn, Part: part})
+	}
+}
+
 // release lets go of chunks that cannot be asked for any more.
 func (t *track) release() {
 	low, ok := t.list.Oldest()
-	if t.blocks != nil {
+	if t.info.History != nil {
+		low, ok = t.list.Since(t.broadcast.server.cfg.Window)
+	} else if t.blocks != nil {
 		var first playlist.Part
 		first, ok = t.list.First()
 		low = first.ID()
@@ -241,6 +295,9 @@ func (t *track) tick() {
 	defer t.mu.Unlock()
 	now := time.Now()
 	t.list.Tick(now)
+	if t.late != nil {
+		t.late.Tick(now)
+	}
 	t.update(now)
 }
 
@@ -255,14 +312,19 @@ func (t *track) finish(now time.Time) {
 			}
 		}
 	}
+	if t.recorded {
+		return
+	}
 	if t.list != nil {
 		t.list.Finish(now)
+		if t.late != nil {
+			t.late.Finish(now)
+		}
 		t.update(now)
 	}
 	if !t.ended {
 		t.ended = true
-		close(t.changed)
-		t.changed = make(chan struct{})
+		t.wake()
 	}
 }
 
@@ -296,13 +358,6 @@ func (t *track) chunk(id playlist.ID) (envelope.Chunk, bool) {
 		c, ok = t.blocks.Chunk(envelope.ID{Epoch: id.Epoch, Seq: id.Seq})
 	}
 	return c, ok && len(c.Block) > 0
-}
-
-func (t *track) init(name string) ([]byte, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	b, ok := t.inits[name]
-	return b, ok
 }
 
 // described reports whether the track's media is known.
