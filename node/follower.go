@@ -37,6 +37,7 @@ type watch struct {
 	gone     context.Context // done when the record no longer lists it as live
 	giveUp   context.CancelFunc
 	finished bool
+	listed   bool // a record has told of it: until then it has not begun
 }
 
 func (p *participant) follow(link mesh.Link, all bool) (*follower, error) {
@@ -90,16 +91,33 @@ func (f *follower) update(ctx context.Context, rec mesh.Record) {
 			f.watch(ctx, b)
 		}
 	}
+	for _, b := range rec.Broadcasts {
+		if f.watches(b.ID) {
+			f.retitle(b.ID, b.Title)
+		}
+	}
 	if current, ok := rec.Current(); ok && f.link.Broadcast == "" && !f.all {
 		f.watch(ctx, current)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for _, b := range rec.Broadcasts {
+		if w := f.watching[b.ID]; w != nil {
+			w.listed = true
+		}
+	}
 	for id, w := range f.watching {
-		if !live[id] && !w.finished {
+		if !live[id] && w.listed && !w.finished {
 			w.giveUp()
 		}
 	}
+}
+
+func (f *follower) watches(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := f.watching[id]
+	return w != nil && !w.finished
 }
 
 // watch joins a broadcast, once.
@@ -149,4 +167,5 @@ func (f *follower) attend(ctx context.Context, w *watch, s *showing) {
 	}
 	s.face.End()
 	s.hide()
+	f.retitle(s.info.ID, "")
 }

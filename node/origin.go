@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,6 +49,12 @@ type OriginConfig struct {
 
 	// Grace is how long a feed that broke off may take to come back to the same broadcast. Default 30 s.
 	Grace time.Duration
+
+	// Webhooks are URLs that are told of every broadcast's start, first chunk, end and recording.
+	Webhooks []string
+
+	// WebhookSecret signs what they are told; empty: unsigned.
+	WebhookSecret string
 }
 
 // Origin publishes broadcasts.
@@ -58,10 +63,18 @@ type Origin struct {
 	cfg  OriginConfig
 	rtmp *ingest.RTMPServer
 	feed *mesh.Feed
+	keys *standingKeys
+	hook *webhooks
+	dir  string // of the keys and of what is written down
+
+	prepare func(*broadcast) // may set record and finished of a new broadcast, before anybody sees it; may be nil
+	closing sync.WaitGroup   // what finished does
+
+	announcing sync.Mutex // over writing down and publishing what is on: in order; before mu
+	saved      string     // what broadcasts.json holds
 
 	mu         sync.Mutex
-	current    *broadcast   // takes the feed; nil when there is none
-	broadcasts []*broadcast // all since the start, oldest first
+	broadcasts []*broadcast // oldest first; long ended ones are forgotten
 }
 
 // NewOrigin opens the ports. Run takes feeds.
@@ -69,8 +82,19 @@ func NewOrigin(cfg OriginConfig) (*Origin, error) {
 	if cfg.Title == "" {
 		cfg.Title = "Live"
 	}
+	if err := checkTitle(cfg.Title); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	if cfg.Grace == 0 {
 		cfg.Grace = 30 * time.Second
+	}
+	if cfg.Grace < 0 || cfg.Grace > maxGrace {
+		return nil, fmt.Errorf("%w: a grace of %v; up to %v is possible", ErrConfig, cfg.Grace, maxGrace)
+	}
+	for _, url := range cfg.Webhooks {
+		if err := checkWebhook(url); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		}
 	}
 	if cfg.Input == "" && cfg.RTMP == "" {
 		return nil, fmt.Errorf("%w: there is nothing to broadcast: give an RTMP address or an input", ErrConfig)
@@ -94,15 +118,25 @@ func NewOrigin(cfg OriginConfig) (*Origin, error) {
 		}
 		cfg.StreamKey = key
 	}
+	dir, err := keyDir(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.RTMP == "" {
+		cfg.StreamKey = ""
+	}
 	p, err := newParticipant("origin", mesh.Origin, cfg.Config)
 	if err != nil {
 		return nil, err
 	}
 	cfg.Config = p.cfg
-	o := &Origin{participant: p, cfg: cfg}
+	o := &Origin{participant: p, cfg: cfg, dir: dir}
+	o.hook = newWebhooks(webhookConfig{URLs: cfg.Webhooks, Secret: cfg.WebhookSecret, Log: p.log})
 	if err := o.start(); err != nil {
-		p.Close()
-		return nil, err
+		return nil, errors.Join(err, o.Close())
+	}
+	if err := o.begin(); err != nil {
+		return nil, errors.Join(err, o.Close())
 	}
 	return o, nil
 }
@@ -113,16 +147,29 @@ func (o *Origin) start() (err error) {
 		return err
 	}
 	o.tune(o.cfg.Title, mesh.Link{Channel: channel, Peers: []peer.AddrInfo{reachable(o.mesh.Info())}})
+	if o.keys, err = newStandingKeys(o.dir, o.cfg.StreamKey, o.log); err != nil {
+		return err
+	}
 	if o.cfg.RTMP != "" {
 		o.rtmp, err = ingest.ListenRTMP(ingest.RTMPConfig{
-			Listen: o.cfg.RTMP, Authorize: o.authorize, Grace: o.cfg.Grace, Event: o.publisher, Log: o.log,
+			Listen: o.cfg.RTMP, Authorize: o.authorize, Event: o.publisher, MaxConnections: 2 * maxOpen, Log: o.log,
 		})
 		if err != nil {
 			return explainListen(err, "--rtmp")
 		}
 	}
 	o.serveAPI()
-	return o.publishRecord()
+	if err := writeOriginFile(o.dir, strings.TrimSuffix(o.PageURL(), "/"), o.Token()); err != nil {
+		return fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return nil
+}
+
+// begin goes on with what the last run had open, and tells the channel. Who is to keep recordings must have set prepare
+// before.
+func (o *Origin) begin() error {
+	o.resumeSaved()
+	return o.announce()
 }
 
 // Run takes feeds until ctx ends or the input does. The last chunk and the end mark go out before it returns.
@@ -130,7 +177,7 @@ func (o *Origin) Run(ctx context.Context) error {
 	// The face and the mesh outlive ctx by the farewell.
 	serving, done := context.WithCancel(context.WithoutCancel(ctx))
 	defer done()
-	return o.run(serving, func(context.Context) error {
+	return o.run(serving, o.keepAlive, func(context.Context) error {
 		defer done()
 		err := o.takeFeeds(ctx)
 		return errors.Join(err, o.leave())
@@ -159,129 +206,31 @@ func (o *Origin) takeInput(ctx context.Context, sink ingest.Sink) error {
 	}
 }
 
-// leave ends what is live and stays until that has got out.
+// leave ends what is live and stays until that has got out. A broadcast that a program asked for and that has not begun
+// stays open: the next start has it again.
 func (o *Origin) leave() error {
-	o.mu.Lock()
-	all := slices.Clone(o.broadcasts)
-	o.mu.Unlock()
 	var errs []error
 	live := false
-	for _, b := range all {
-		if _, ok := b.record(); ok && b.isLive() {
-			live = true
+	for _, b := range o.all() {
+		info, onAir := b.listed()
+		if !onAir && b.asked {
+			continue
 		}
-		errs = append(errs, b.end())
+		live = live || onAir && info.Live()
+		if fresh, err := b.end(); fresh {
+			o.closed(b)
+			errs = append(errs, err)
+		}
 	}
+	errs = append(errs, o.announce())
+	var stay sync.WaitGroup
 	if live {
-		errs = append(errs, o.publishRecord())
-		time.Sleep(farewell)
+		stay.Go(func() { time.Sleep(farewell) })
 	}
+	o.closing.Wait() // what comes of that is told, too
+	o.hook.close(webhookFlush)
+	stay.Wait()
 	return errors.Join(errs...)
-}
-
-// authorize gives a publisher the broadcast it feeds: the current one, or a new one.
-func (o *Origin) authorize(_, key string) (ingest.Sink, error) {
-	if !ingest.SameKey(key, o.cfg.StreamKey) {
-		return nil, ingest.ErrWrongKey
-	}
-	return o.newBroadcast(), nil
-}
-
-// newBroadcast returns the current broadcast where it can go on, else a fresh one. It shows up with its first chunk.
-func (o *Origin) newBroadcast() *broadcast {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.current == nil || !o.current.isLive() {
-		o.current = &broadcast{host: o.participant, key: o.cfg.ChannelKey, title: o.cfg.Title, live: o.onAir, log: o.log}
-		o.broadcasts = append(o.broadcasts, o.current)
-	}
-	return o.current
-}
-
-// publisher tells the human about the encoder's coming and going, and ends a broadcast whose feed does not return.
-func (o *Origin) publisher(e ingest.RTMPEvent) {
-	b, ok := e.Sink.(*broadcast)
-	if !ok {
-		return
-	}
-	switch e.Kind {
-	case ingest.PublisherCame:
-		o.cfg.Tell("feed from " + e.Peer)
-	case ingest.PublisherDropped, ingest.PublisherStopped:
-		why := "stopped"
-		if e.Err != nil {
-			why = e.Err.Error()
-		}
-		o.cfg.Tell(fmt.Sprintf("feed lost (%s): %v goes on if it returns within %v", why, b, o.cfg.Grace))
-	case ingest.GraceOver:
-		if err := o.end(b); err != nil {
-			o.log.Warn("ending a broadcast", "err", err)
-		}
-	}
-}
-
-// onAir is called when a broadcast's first chunk is out.
-func (o *Origin) onAir(b *broadcast) {
-	if err := o.publishRecord(); err != nil {
-		o.log.Warn("channel record not published", "err", err)
-	}
-	info, _ := b.record()
-	o.cfg.Tell(fmt.Sprintf("on air    %v  %s", b, strings.TrimSpace(describeTrack(info.Tracks[0]))))
-}
-
-func describeTrack(t mesh.TrackInfo) string {
-	if t.Width > 0 {
-		return fmt.Sprintf("%dx%d %s", t.Width, t.Height, t.Codecs)
-	}
-	return t.Codecs
-}
-
-// end ends a broadcast and says so in the record and to the human.
-func (o *Origin) end(b *broadcast) error {
-	err := b.end()
-	o.mu.Lock()
-	if o.current == b {
-		o.current = nil
-	}
-	o.mu.Unlock()
-	if _, ok := b.record(); ok {
-		o.cfg.Tell(fmt.Sprintf("ended     %v", b))
-		err = errors.Join(err, o.publishRecord())
-	}
-	return err
-}
-
-// publishRecord tells the channel what is on.
-func (o *Origin) publishRecord() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	rec := mesh.Record{Title: o.cfg.Title}
-	for _, b := range o.broadcasts {
-		if info, ok := b.record(); ok {
-			rec.Broadcasts = append(rec.Broadcasts, info)
-		}
-	}
-	rec.Broadcasts = dropEnded(rec.Broadcasts, listedEnded)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	return o.feed.Publish(ctx, o.cfg.ChannelKey, rec)
-}
-
-// dropEnded leaves out all but the last n ended broadcasts.
-func dropEnded(all []mesh.BroadcastInfo, n int) []mesh.BroadcastInfo {
-	ended := 0
-	for _, b := range all {
-		if !b.Live() {
-			ended++
-		}
-	}
-	return slices.DeleteFunc(all, func(b mesh.BroadcastInfo) bool {
-		if b.Live() || ended <= n {
-			return false
-		}
-		ended--
-		return true
-	})
 }
 
 // Link returns what to hand out: what is on now on this channel.
@@ -301,5 +250,11 @@ func (o *Origin) Close() error {
 	if o.rtmp != nil {
 		err = closed(o.rtmp.Close())
 	}
-	return errors.Join(err, o.participant.Close())
+	o.hook.close(0)
+	for _, b := range o.all() {
+		b.mu.Lock()
+		b.stopWaiting()
+		b.mu.Unlock()
+	}
+	return errors.Join(err, removeOriginFile(o.dir, o.Token()), o.participant.Close())
 }

@@ -29,9 +29,10 @@ type participant struct {
 	started time.Time
 
 	mu      sync.Mutex
-	channel envelope.Channel // what it is tuned to; a seed's first
-	title   string           // of the channel
-	link    mesh.Link        // to hand out
+	channel envelope.Channel  // what it is tuned to; a seed's first
+	title   string            // of the channel
+	link    mesh.Link         // to hand out
+	titles  map[string]string // of broadcasts whose title has changed, by id
 }
 
 func newParticipant(name string, role mesh.Role, cfg Config) (*participant, error) {

@@ -39,6 +39,7 @@ func (p *participant) status() shim.Status {
 			Agent: peer.Agent, ReceivedBytes: uint64(peer.Received), SentBytes: uint64(peer.Sent),
 		})
 	}
+	p.retitled(s.Broadcasts)
 	for i := range s.Broadcasts {
 		for j := range s.Broadcasts[i].Tracks {
 			fillTrack(&s.Broadcasts[i], &s.Broadcasts[i].Tracks[j], m.Tracks, now)

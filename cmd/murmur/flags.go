@@ -14,7 +14,7 @@ type peerFlags struct {
 	MDNS      bool          `name:"mdns" default:"true" negatable:"" help:"Look for peers on the local network."`
 	HTTP      string        `name:"http" placeholder:"ADDR" default:"${http}" help:"Address of the web page and the players' URLs (${default})."`
 	AllowHost []string      `placeholder:"HOST" help:"Host names that the HTTP side answers to beyond this machine's own, when --http is opened to a network."`
-	Token     string        `help:"Token asked of HTTP requests that change anything (default: random, printed with -v)."`
+	Token     string        `help:"Token asked of HTTP requests that change anything (default: random; printed with -v, and an origin keeps it in origin.json in --dir while it runs)."`
 	Window    time.Duration `default:"60s" help:"How far back players can rewind (kept in memory, about 0.4 MB per second at 3 Mbit/s)."`
 }
 

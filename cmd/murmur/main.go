@@ -24,6 +24,7 @@ const about = `Live video without a CDN: everybody who watches passes the stream
 Start here:
   murmur demo                          see it work: test picture, five seeds, a viewer
   murmur origin                        at the venue: push RTMP to it, hand out the link it prints
+  murmur broadcast start "A talk"      open a broadcast on the running origin, with a stream key of its own
   murmur viewer murmur://12D3KooW...   watch in the browser, VLC or mpv
   murmur seed murmur://12D3KooW...     help to carry a broadcast
   murmur sim venue50                   measure it with fifty peers on a simulated internet
@@ -43,13 +44,14 @@ type cli struct {
 	Verbose int             `short:"v" type:"counter" help:"Tell what happens (-vv: in detail)."`
 	LogJSON bool            `name:"log-json" help:"Log as JSON lines."`
 
-	Origin  originCmd  `cmd:"" help:"Publish a broadcast: takes a feed by RTMP, file or pipe."`
-	Viewer  viewerCmd  `cmd:"" help:"Watch a broadcast, and pass it on."`
-	Seed    seedCmd    `cmd:"" help:"Help to carry broadcasts without watching."`
-	Demo    demoCmd    `cmd:"" help:"All of it in one process, on this machine only, with a test picture."`
-	Sim     simCmd     `cmd:"" help:"Simulate a broadcast with hundreds of peers, and measure it."`
-	ID      idCmd      `cmd:"" name:"id" help:"Print this machine's peer ID and channel, making the keys where there are none."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Origin    originCmd    `cmd:"" help:"Publish a broadcast: takes a feed by RTMP, file or pipe."`
+	Broadcast broadcastCmd `cmd:"" help:"Start, stop, list and name the broadcasts of a running origin."`
+	Viewer    viewerCmd    `cmd:"" help:"Watch a broadcast, and pass it on."`
+	Seed      seedCmd      `cmd:"" help:"Help to carry broadcasts without watching."`
+	Demo      demoCmd      `cmd:"" help:"All of it in one process, on this machine only, with a test picture."`
+	Sim       simCmd       `cmd:"" help:"Simulate a broadcast with hundreds of peers, and measure it."`
+	ID        idCmd        `cmd:"" name:"id" help:"Print this machine's peer ID and channel, making the keys where there are none."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // env is what the commands share: streams and the logger.

@@ -1,0 +1,161 @@
+package node
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"murmuration/node/shim"
+)
+
+// TestResume kills an origin in mid-talk: what was open is open again, with the same ids and keys and a higher epoch.
+func TestResume(t *testing.T) {
+	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Grace: time.Hour}
+	o := newOrigin(t, cfg)
+	stopOrigin := run(t, o)
+	c := newClient(t, o)
+	planned := c.do("POST", "broadcasts", `{"title":"Planned","grace_s":3,"webhook":"http://127.0.0.1:1/"}`, 201)
+	over := c.do("POST", "broadcasts", `{"title":"Over"}`, 201)
+	c.do("DELETE", "broadcasts/"+over.ID, "", 204)
+	server, key := o.RTMP()
+	stop, _ := encoder(t, server, key)
+	s := until(t, o.PageURL(), "the talk", func(s shim.Status) bool { return live(s) != "" })
+	id := live(s)
+	epoch := epochOf(s, id)
+	talk := c.do("PATCH", "broadcasts/"+id, `{"title":"Interrupted"}`, 200)
+
+	// What a killed process leaves: the file as it is now.
+	path := filepath.Join(cfg.Dir, "broadcasts.json")
+	left, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	stop()
+	stopOrigin()
+	again := OriginConfig{Config: local(t, "again"), ChannelKey: o.cfg.ChannelKey, RTMP: "127.0.0.1:0", StreamKey: key, Grace: time.Hour}
+	if err := os.MkdirAll(again.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(again.Dir, "broadcasts.json"), left, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, c = apiOrigin(t, again)
+	if list := c.list(""); len(list) != 2 {
+		t.Errorf("resumed: %+v", list)
+	}
+	got := c.do("GET", "broadcasts/"+planned.ID, "", 200)
+	if got.Key != planned.Key || got.State != "waiting" || got.Title != "Planned" || got.GraceS != 3 || got.Webhook != planned.Webhook || got.Standing {
+		t.Errorf("%+v, want %+v", got, planned)
+	}
+	got = c.do("GET", "broadcasts/"+id, "", 200)
+	if got.State != "live" || got.Title != "Interrupted" || !got.Standing || !got.Started.Equal(*talk.Started) || got.Tracks[0] != talk.Tracks[0] || got.Feed {
+		t.Errorf("%+v, want %+v", got, talk)
+	}
+	v := newViewer(t, o.Link())
+	run(t, v)
+	server, _ = o.RTMP()
+	encoder(t, server, key)
+	s = until(t, v.PageURL(), "the talk's going on", func(s shim.Status) bool { return live(s) == id && epochOf(s, id) > 0 })
+	if e := epochOf(s, id); e <= epoch {
+		t.Errorf("epoch %d, want more than %d", e, epoch)
+	}
+	if list := c.list(""); len(list) != 2 {
+		t.Errorf("after the feed's return: %+v", list)
+	}
+}
+
+func epochOf(s shim.Status, id string) uint64 {
+	for _, b := range s.Broadcasts {
+		if b.ID == id && len(b.Tracks) > 0 {
+			return b.Tracks[0].Epoch
+		}
+	}
+	return 0
+}
+
+// TestResumeEnds: a feed that does not return after a crash ends its broadcast, and one that was planned is still there
+// after an ordinary stop.
+func TestResumeEnds(t *testing.T) {
+	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := `[
+		{"id":"0000000000000001","title":"Lost","created":"2026-01-01T10:00:00Z","started":"2026-01-01T10:00:01Z","key":"key-of-it","grace_s":0.1,"epoch":1767261600,"codecs":"avc1.64001f"},
+		{"id":"0000000000000002","title":"Planned","created":"2026-01-01T10:00:00Z","started":"0001-01-01T00:00:00Z","key":"key-of-plan","asked":true,"grace_s":0.1,"epoch":1767261600}
+	]`
+	if err := os.WriteFile(filepath.Join(cfg.Dir, "broadcasts.json"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := newOrigin(t, cfg)
+	stop := run(t, o)
+	c := newClient(t, o)
+	until(t, o.PageURL(), "the end of what was lost", func(shim.Status) bool { return c.anonymous("0000000000000001").State == "ended" })
+	if b := c.anonymous("0000000000000002"); b.State != "waiting" {
+		t.Errorf("%+v", b)
+	}
+	stop()
+	o, c = apiOrigin(t, cfg)
+	if list := c.list(o.Token()); len(list) != 1 || list[0].Key != "key-of-plan" || list[0].State != "waiting" {
+		t.Errorf("after a stop: %+v", list)
+	}
+}
+
+// TestResumeTooLate: an origin that was away for long ends what it was doing when it was killed, as of then.
+func TestResumeTooLate(t *testing.T) {
+	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(cfg.Dir, savedFile)
+	text := `[{"id":"0000000000000001","title":"Friday","created":"2026-01-01T10:00:00Z","started":"2026-01-01T10:00:01Z","key":"key-of-it","grace_s":30,"epoch":1767261600}]`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	alive := time.Now().Add(-time.Hour).Truncate(time.Second)
+	if err := os.Chtimes(path, alive, alive); err != nil {
+		t.Fatal(err)
+	}
+	_, c := apiOrigin(t, cfg)
+	if b := c.anonymous("0000000000000001"); b.State != "ended" || !b.Ended.Equal(alive) {
+		t.Errorf("%+v, want the end at %v", b, alive)
+	}
+	if left, err := os.ReadFile(path); err != nil || strings.Contains(string(left), "Friday") {
+		t.Errorf("it is still written down: %s, %v", left, err)
+	}
+}
+
+func FuzzDecodeSaved(f *testing.F) {
+	f.Add([]byte(`[{"id":"x","title":"x","key":"k","epoch":1,"grace_s":1}]`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		all, err := decodeSaved(text)
+		for _, s := range all {
+			if err == nil && (checkTitle(s.Title) != nil || s.Key == "" || s.Grace < 0) {
+				t.Errorf("%+v", s)
+			}
+		}
+	})
+}
+
+// TestResumeHostile: a file that is not what an origin wrote keeps no origin from starting.
+func TestResumeHostile(t *testing.T) {
+	for name, text := range map[string]string{
+		"torn": `[{"id":"a`, "not a list": `{}`, "bad id": `[{"id":"../x","title":"x","key":"k","epoch":1}]`,
+		"bad title": `[{"id":"x","title":"","key":"k","epoch":1}]`, "no key": `[{"id":"x","title":"x","epoch":1}]`,
+		"endless grace": `[{"id":"x","title":"x","key":"k","grace_s":1e12}]`, "huge epoch": `[{"id":"x","title":"x","key":"k","epoch":18446744073709551615}]`,
+		"too large": "[" + strings.Repeat(" ", maxSaved) + "]",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "broadcasts.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if all, _, err := loadSaved(dir); err == nil {
+			t.Errorf("%s: %+v", name, all)
+		}
+	}
+}
