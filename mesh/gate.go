@@ -19,6 +19,7 @@ const (
 	offenceProven    = 600 // the same where no honest peer could have done it: the connection ends
 	offenceFlood     = 100 // more messages than an honest peer has to send
 	offenceMute      = 4   // promised and did not deliver
+	offenceMutest    = 16  // all that together, at most
 	offenceHalfLife  = time.Minute
 
 	banFor  = 10 * time.Minute
@@ -100,6 +101,19 @@ func (g *gate) offend(p peer.ID, weight float64) {
 		}
 	}
 	g.offences[p] = offence{weight: g.offences[p].decayed(now) + weight, at: now}
+}
+
+// mute notes that a peer did not deliver. That alone never comes near a ban: a node whose machine or uplink is busy for
+// some seconds fails us on every stripe of every chunk, and it may be the origin, whom nobody can replace. It outweighs
+// being near and having come early, not the chunks that the peer brings; the stripes look for another parent anyway.
+func (g *gate) mute(p peer.ID) {
+	g.mu.Lock()
+	now := g.now()
+	room := offenceMutest - g.offences[p].decayed(now)
+	g.mu.Unlock()
+	if room > 0 {
+		g.offend(p, min(room, offenceMute))
+	}
 }
 
 func (o offence) decayed(now time.Time) float64 {

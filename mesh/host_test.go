@@ -139,6 +139,16 @@ func TestGate(t *testing.T) {
 		if s := g.score("p"); s > -149 || s < -151 {
 			t.Errorf("score %v", s)
 		}
+		for range 200 { // every stripe of three seconds
+			g.mute("busy")
+			g.mute("p")
+		}
+		if s := g.score("busy"); s != -offenceMutest {
+			t.Errorf("a peer that was busy has score %v", s)
+		}
+		if s := g.score("p"); s < -151 {
+			t.Errorf("one that was worse, and busy: score %v", s)
+		}
 		for i := range 3 * maxBans {
 			g.ban(peer.ID(fmt.Sprint(i)))
 			g.offend(peer.ID(fmt.Sprint(i)), 1)

@@ -14,7 +14,7 @@ import (
 // TestOnLoopback: real sockets. An origin hands out a link; seeds and viewers, over QUIC and over TCP, follow the channel
 // from it, join what is on, get every chunk once with the end mark, and each reports its neighbours.
 func TestOnLoopback(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	both := []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
 	origin := mustNode(t, Config{Role: Origin, Listen: both, Version: "1.2.3"})
@@ -116,7 +116,7 @@ func TestOnLoopback(t *testing.T) {
 
 // TestInitByRequest: a node that has chunks but lacks their init segment can ask for it by its CID.
 func TestInitByRequest(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	listen := []string{"/ip4/127.0.0.1/udp/0/quic-v1"}
 	origin := mustNode(t, Config{Role: Origin, Listen: listen})

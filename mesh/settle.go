@@ -45,7 +45,7 @@ func (d *driver) judged(r report) {
 	case episub.Flood:
 		n.gate.offend(r.from, offenceFlood)
 	case episub.NoDelivery:
-		n.gate.offend(r.from, offenceMute) // it may be in trouble itself
+		n.gate.mute(r.from)
 		return
 	}
 	d.t.log.Info("neighbour misbehaves", "peer", r.from, "what", r.what)

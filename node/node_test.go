@@ -16,8 +16,8 @@ import (
 	"murmuration/node/shim"
 )
 
-// patience bounds each wait for something that comes by real sockets.
-const patience = 30 * time.Second
+// patience bounds each wait for something that comes by real sockets, on a machine that may be busy.
+const patience = 90 * time.Second
 
 // local is a configuration on loopback with keys of its own.
 func local(t *testing.T, name string) Config {

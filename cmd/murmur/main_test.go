@@ -14,7 +14,7 @@ import (
 // try runs the command with a configuration folder of its own.
 func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var o, e bytes.Buffer
 	code = run(ctx, args, strings.NewReader(""), &o, &e)

@@ -108,7 +108,7 @@ func probe(t *testing.T, args ...string) (streams []string, packets map[string]i
 	if err != nil {
 		t.Skip("ffprobe is not installed")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, ffprobe, append([]string{"-v", "warning", "-print_format", "json", "-show_streams", "-show_packets"}, args...)...)
 	var stderr bytes.Buffer

@@ -46,6 +46,9 @@ export interface Engine {
 /** Behind live by more than this, a live viewer is taken forward in one jump. */
 const maxLatency = 4;
 
+/** A stall with less than this ready is for want of media. */
+const starvedS = 0.3;
+
 /** hls.js insists on a finite bound; a viewer who rewound is never taken forward against his will. */
 const noLatencyBound = 1e6;
 
@@ -142,8 +145,11 @@ class HlsEngine implements Engine {
   }
 
   distance(): { latency: number; target: number } | null {
-    const { latency, targetLatency } = this.hls;
-    return latency > 0 && targetLatency !== null ? { latency, target: targetLatency } : null;
+    // hls.latency is as old as the last timeupdate, and at the start as the last but one position.
+    const { latestLevelDetails: details, targetLatency: target } = this.hls;
+    if (!details || target === null) return null;
+    const latency = details.edge + details.age - this.video.currentTime;
+    return latency > 0 ? { latency, target } : null;
   }
 
   follow(live: boolean): void {
@@ -156,7 +162,8 @@ class HlsEngine implements Engine {
   }
 
   private error(data: ErrorData): void {
-    if (data.details === ErrorDetails.BUFFER_STALLED_ERROR) {
+    // With media ready, or in the first second of play, it is the computer that is late: distance would not cure that.
+    if (data.details === ErrorDetails.BUFFER_STALLED_ERROR && (data.buffer ?? 0) < starvedS && this.playedSeconds() > 1) {
       this.target.stall(performance.now());
       this.hls.targetLatency = this.target.value;
     }
@@ -179,6 +186,11 @@ class HlsEngine implements Engine {
       default:
         this.handler.giveUp();
     }
+  }
+
+  private playedSeconds(): number {
+    const p = this.video.played;
+    return p.length > 0 ? p.end(p.length - 1) - p.start(0) : 0;
   }
 
   private retryNetwork(details: string): void {

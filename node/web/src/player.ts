@@ -2,7 +2,7 @@
 
 import { bufferedAhead, beyondHole } from "./clock";
 import { type Engine, type Trouble, type Window, createEngine } from "./engine";
-import { pace } from "./pace";
+import { type Distance, leap, nearS, pace } from "./pace";
 import { StallMeter } from "./stalls";
 
 export interface PlayerHandler {
@@ -18,6 +18,12 @@ const stuckMs = 2500;
 /** Seconds of media to have before playing, and how long to wait for them at most. */
 const primeS = 0.9;
 const primeMs = 2500;
+
+/** After the first picture, what is less than this behind is made up for by hurrying. */
+const leapS = 1;
+
+/** Leaps after the first picture. Each costs a computer that is slow the decoding from the last keyframe on. */
+const maxLeaps = 2;
 
 /** A stream that shows no picture this long after loading is loaded again. */
 const startMs = 15_000;
@@ -45,6 +51,7 @@ export class Player {
   private lastMove = { at: 0, position: -1 };
   private rebuilds = 0;
   private everStarted = false;
+  private leaps = 0;
 
   constructor(
     readonly video: HTMLVideoElement,
@@ -105,8 +112,10 @@ export class Player {
       if (this.url !== url || !this.wanted || !this.video.paused) return;
       const first = this.ranges()[0];
       const ready = first !== undefined && first[1] - Math.max(first[0], this.video.currentTime) >= primeS;
-      if (ready || this.engine?.name === "native" || performance.now() - since > primeMs) void this.play();
-      else setTimeout(look, 20);
+      if (ready || this.engine?.name === "native" || performance.now() - since > primeMs) {
+        this.leap(nearS);
+        void this.play();
+      } else setTimeout(look, 20);
     };
     look();
   }
@@ -211,6 +220,7 @@ export class Player {
     this.engine?.destroy();
     this.builtAt = performance.now();
     this.lastMove = { at: this.builtAt, position: -1 };
+    this.leaps = maxLeaps;
     this.handler.trouble(null);
     this.engine = createEngine(this.video, this.url, {
       trouble: (t) => this.handler.trouble(t),
@@ -268,9 +278,26 @@ export class Player {
   }
 
   private keepPace(): void {
-    const d = this.following && this.shouldMove() && !this.window?.ended ? this.engine?.distance() : null;
-    const rate = d ? pace({ ...d, buffered: this.buffered() }, this.video.playbackRate) : 1;
+    const d = this.shouldMove() ? this.distance() : null;
+    const rate = d ? pace(d, this.video.playbackRate) : 1;
     if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
+    if (!d || this.leaps === 0) return;
+    if (d.latency - d.target < nearS) this.leaps = 0;
+    else if (this.leap(leapS)) this.leaps--;
+  }
+
+  /** Where live is, for a viewer who is to stay close to it. */
+  private distance(): Distance | null {
+    const d = this.following && !this.window?.ended ? this.engine?.distance() : null;
+    return d ? { ...d, buffered: this.buffered() } : null;
+  }
+
+  /** Goes forward to the live position, by no less than `least` seconds, as far as there is media. */
+  private leap(least: number): boolean {
+    const d = this.distance();
+    const by = d ? leap(d, least) : 0;
+    if (by > 0) this.video.currentTime += by;
+    return by > 0;
   }
 
   private watch(): void {

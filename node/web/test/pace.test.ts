@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { pace } from "../src/pace";
+import { leap, pace } from "../src/pace";
 
 describe("pace", () => {
   it.each([
@@ -12,6 +12,11 @@ describe("pace", () => {
     [1.9, 1.7, 1, 1.1],
     [1.9, 0.5, 1, 1],
     [1.9, 0.7, 1.1, 1.1],
+    [2.5, 2.3, 1, 1.2],
+    [2.2, 2, 1, 1.1],
+    [2.2, 2, 1.2, 1.2],
+    [2, 1.8, 1.2, 1.1],
+    [2.5, 0.7, 1, 1],
     [6, 5, 1, 1],
     [1.1, 0.9, 1, 1],
     [0.67, 0.5, 1, 0.95],
@@ -32,7 +37,21 @@ describe("pace", () => {
       }
       expect(Math.abs(latency - 1.25)).toBeLessThan(0.06);
       expect(rate).toBe(1);
-      expect(changes).toBeLessThanOrEqual(3);
+      expect(changes).toBeLessThanOrEqual(4);
     }
   });
+});
+
+describe("leap", () => {
+  it.each([
+    // latency, buffered, least, want
+    [3.25, 3, 1, 2],
+    [3.25, 2.4, 1, 1.5], // what is kept ready limits it
+    [3.25, 1.4, 1, 0],
+    [2, 1.9, 1, 0],
+    [2, 1.9, 0.3, 0.75],
+    [0.5, 0.4, 0.3, 0],
+  ])("%d s behind with %d s ready, at least %d: %d", (latency, buffered, least, want) =>
+    expect(leap({ latency, target: 1.25, buffered }, least)).toBeCloseTo(want),
+  );
 });
