@@ -183,7 +183,7 @@ func (c *Config) stack(ctx context.Context, system string, seed uint64, progress
 
 func (c *Config) model(ctx context.Context, _ string, seed uint64, progress func(done, total time.Duration)) (sim.Result, *sim.Detail, error) {
 	began := time.Now()
-	r, d, err := model.RunDetailed(ctx, c.Scenario, seed, func(p model.Progress) { progress(p.Done, p.Total) })
+	r, d, err := model.Run(ctx, c.Scenario, seed, func(p model.Progress) { progress(p.Done, p.Total) })
 	r.Cost.Seconds = time.Since(began).Seconds()
 	return r, d, err
 }
