@@ -14,17 +14,14 @@ const feedLeast = 0.05
 func (w *world) detail(players *sim.Players) *sim.Detail {
 	p := w.plan
 	d := &sim.Detail{Seed: p.Seed, Feeds: w.feeds}
-	published := 0
-	for _, c := range w.chunks[w.first:w.last] {
-		published += c.Size
-	}
+	measured, published := w.measured()
 	for id := range w.nodes {
 		n := &w.nodes[id]
 		x, y, onGlobe := p.Position(id)
 		d.Globe = onGlobe
 		dot := sim.Dot{X: x, Y: y, Class: p.Nodes[id].Class.Name, Present: n.online}
 		if here := float64(min(n.leave, w.to)-max(n.join, w.from)) / 1e9; here > 0 && published > 0 {
-			dot.Copies = float64(n.sent) / (float64(published) * here / p.Duration.Seconds())
+			dot.Copies = float64(n.sent) / (float64(published) * here / measured)
 		}
 		if id > 0 {
 			dot.Direct = float64(p.Delay(0, id).Microseconds()) / 1e3

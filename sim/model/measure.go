@@ -94,6 +94,31 @@ func (w *world) snapshot(into []episub.Stats) {
 	}
 }
 
+// curtail ends the measurement of a run that was stopped: chunks count that have had their time.
+func (w *world) curtail() {
+	now := w.now * w.span
+	if now >= w.to {
+		return
+	}
+	if now < w.from {
+		w.snapshot(w.before)
+	}
+	w.to = max(now, w.from)
+	w.last = min(max(int((now-int64(w.plan.Late))/int64(w.plan.Track.Chunk)), w.first), w.last)
+	w.snapshot(w.after)
+	w.feeds = w.edges()
+}
+
+// measured returns for how long was measured, in seconds, and the bytes that were published meanwhile.
+func (w *world) measured() (seconds float64, published int) {
+	for i := range w.chunks {
+		if at := int64(w.chunks[i].Time); at >= w.from && at < w.to {
+			published += w.chunks[i].Size
+		}
+	}
+	return float64(w.to-w.from) / 1e9, published
+}
+
 // due reports whether a chunk counts for a node: it was there for a while before, and long enough after.
 func (w *world) due(id, seq int) bool {
 	at := int64(seq) * int64(w.plan.Track.Chunk)
@@ -115,10 +140,7 @@ func (w *world) result() sim.Result {
 	due, lost := 0, 0
 	var media, received, wired, control int64
 	present := 0.0 // seconds of peers
-	published := 0
-	for _, c := range w.chunks[w.first:w.last] {
-		published += c.Size
-	}
+	measured, published := w.measured()
 	for id := 1; id < len(w.nodes); id++ {
 		n := &w.nodes[id]
 		honest := !n.mute && !n.bad
@@ -164,7 +186,7 @@ func (w *world) result() sim.Result {
 		}
 		present += here
 		control += w.nodes[id].control
-		copies := float64(w.nodes[id].sent) / (float64(published) * here / p.Duration.Seconds())
+		copies := ratio(float64(n.sent), float64(published)*here/measured)
 		shares = append(shares, copies)
 		classSent[n.class] += copies
 		classPeers[n.class]++

@@ -30,6 +30,9 @@ func Run(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progre
 		err = ctx.Err()
 		return err == nil
 	})
+	if err != nil {
+		w.curtail()
+	}
 	var players sim.Players
 	r, d := w.result(), w.detail(&players)
 	r.Waiting = players.Stalls()
