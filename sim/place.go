@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -91,6 +92,8 @@ func (p *plane) delay(a, b int) time.Duration {
 	return p.Base + time.Duration(math.Hypot(p.x[a]-p.x[b], p.y[a]-p.y[b]))
 }
 
+func (p *plane) least() time.Duration { return p.Base }
+
 // globe places peers in cities, by the number of people there.
 type globe struct {
 	n   int
@@ -121,6 +124,8 @@ func (g *globe) add(rng *rand.Rand) int {
 func (g *globe) delay(a, b int) time.Duration {
 	return time.Duration(float64(g.owd[a*g.n+b]) * 1e6)
 }
+
+func (g *globe) least() time.Duration { return time.Duration(float64(slices.Min(g.owd)) * 1e6) }
 
 // readMatrix reads round trips in milliseconds between cities: a header row and a first column of names. Peers are
 // spread evenly over the cities.

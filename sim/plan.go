@@ -39,6 +39,7 @@ type Cut struct {
 type placer interface {
 	add(rng *rand.Rand) int
 	delay(a, b int) time.Duration
+	least() time.Duration // no two places are nearer
 	where(place int) (x, y float64)
 }
 
@@ -73,6 +74,20 @@ func NewPlan(s *Scenario, seed uint64) (*Plan, error) {
 func (p *Plan) Delay(a, b int) time.Duration {
 	x, y := &p.Nodes[a], &p.Nodes[b]
 	return p.place.delay(x.Place, y.Place) + x.LastMile + y.LastMile
+}
+
+// Least returns a bound that no Delay between two nodes is below.
+func (p *Plan) Least() time.Duration {
+	near, next := time.Duration(1)<<62, time.Duration(1)<<62
+	for i := range p.Nodes {
+		switch d := p.Nodes[i].LastMile; {
+		case d < near:
+			near, next = d, near
+		case d < next:
+			next = d
+		}
+	}
+	return p.place.least() + near + next
 }
 
 // Where returns where a node is: on a plane in milliseconds, in the built-in cities as longitude and latitude. Of

@@ -39,7 +39,6 @@ type Result struct {
 	Series    []Point       `json:"series"` // by second of virtual time
 	Waiting   Waiting       `json:"stalls"`
 	Cost      Cost          `json:"cost"`
-	Overlay   []Peer        `json:"overlay,omitempty"` // the trees at the end, of runs with 2000 nodes at most
 }
 
 // Quantiles of a set of numbers.
@@ -77,19 +76,10 @@ type Point struct {
 	Lost   float64 `json:"lost"`
 }
 
-// Waiting is what players would have seen that play a given time behind the origin.
+// Waiting is what Players with buffers of several lengths would have seen.
 type Waiting struct {
 	BufferMS []float64 `json:"buffer_ms"`
 	PerHour  []float64 `json:"stalls_per_hour"` // for each buffer
-}
-
-// Peer is one node of the overlay. The origin is the first.
-type Peer struct {
-	ID      int     `json:"id"`
-	Class   string  `json:"class"`
-	X       float64 `json:"x"`                 // milliseconds on a plane, or longitude
-	Y       float64 `json:"y"`                 // milliseconds on a plane, or latitude
-	Parents []int   `json:"parents,omitempty"` // by stripe, the ID of who pushes it, -1: nobody
 }
 
 // Cost is what a run cost the machine it ran on.

@@ -17,6 +17,7 @@ import (
 type simCmd struct {
 	Scenario string        `arg:"" optional:"" help:"Name of a built-in scenario (--list), or a YAML file."`
 	Engine   string        `placeholder:"stack|model" help:"stack: real nodes with real QUIC in virtual time. model: the protocol alone, for thousands. Default: stack up to 500 peers."`
+	System   string        `placeholder:"gossipsub" help:"Run this system instead of murmuration."`
 	Against  string        `placeholder:"gossipsub" help:"Run a second system on the same scenario: gossipsub is stock go-libp2p-pubsub."`
 	RTT      string        `name:"rtt" placeholder:"FILE" help:"CSV matrix of round trips in milliseconds between cities; peers are spread over them."`
 	Peers    int           `placeholder:"N" help:"Number of peers, instead of the scenario's."`
@@ -69,7 +70,7 @@ func (c simCmd) Run(e *env) error {
 	}
 	meter := newMeter(e.stderr)
 	rep, err := trial.Run(e.ctx, trial.Config{
-		Scenario: s, Engine: c.Engine, Against: c.Against, Seeds: c.Seeds, Seed: c.Seed, Log: e.log, Progress: meter.show,
+		Scenario: s, Engine: c.Engine, System: c.System, Against: c.Against, Seeds: c.Seeds, Seed: c.Seed, Log: e.log, Progress: meter.show,
 	})
 	meter.clear()
 	if errors.Is(err, trial.ErrUsage) || errors.Is(err, sim.ErrScenario) {
@@ -146,6 +147,7 @@ func (c simCmd) command() string {
 		}
 	}
 	add(c.Engine != "", "--engine %s", c.Engine)
+	add(c.System != "", "--system %s", c.System)
 	add(c.Against != "", "--against %s", c.Against)
 	add(c.RTT != "", "--rtt %s", c.RTT)
 	add(c.Peers != 0, "--peers %d", c.Peers)

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"context"
 	"slices"
 
 	"murmuration/mesh/episub"
@@ -11,33 +10,18 @@ import (
 // feedLeast is the share of a peer's stripes from which on a parent is drawn as feeding it.
 const feedLeast = 0.05
 
-// RunDetailed is Run, and also returns what a report draws. Its stalls are those of sim.Players, as in sim/stack.
-func RunDetailed(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progress)) (sim.Result, *sim.Detail, error) {
-	w, r, err := play(ctx, s, seed, progress)
-	if w == nil {
-		return r, nil, err
-	}
-	var players sim.Players
-	d := w.detail(&players)
-	r.Waiting = players.Stalls()
-	return r, d, err
-}
-
 // detail reads off the world, at its end, what a report draws, and shows players what each peer received.
 func (w *world) detail(players *sim.Players) *sim.Detail {
 	p := w.plan
 	d := &sim.Detail{Seed: p.Seed, Feeds: w.feeds}
-	published := 0
-	for _, c := range w.chunks[w.first:w.last] {
-		published += c.Size
-	}
+	measured, published := w.measured()
 	for id := range w.nodes {
 		n := &w.nodes[id]
 		x, y, onGlobe := p.Position(id)
 		d.Globe = onGlobe
 		dot := sim.Dot{X: x, Y: y, Class: p.Nodes[id].Class.Name, Present: n.online}
 		if here := float64(min(n.leave, w.to)-max(n.join, w.from)) / 1e9; here > 0 && published > 0 {
-			dot.Copies = float64(w.sent[id]) / (float64(published) * here / p.Duration.Seconds())
+			dot.Copies = float64(n.sent) / (float64(published) * here / measured)
 		}
 		if id > 0 {
 			dot.Direct = float64(p.Delay(0, id).Microseconds()) / 1e3

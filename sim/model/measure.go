@@ -17,15 +17,18 @@ type measure struct {
 	first   int // first measured chunk
 	last    int // one past the last
 
-	media    []int64        // bytes of chunks completed, by node
-	received []int64        // bytes above QUIC
-	wired    []int64        // bytes with packet headers
-	sent     []int64        // bytes of fragments
-	control  []int64        // control messages sent
-	before   []episub.Stats // what machines had counted when the measurement began
-	after    []episub.Stats // and when it ended or they left
-	total    episub.Stats
-	overlay  []sim.Peer
+	before []episub.Stats // what machines had counted when the measurement began
+	after  []episub.Stats // and when it ended or they left
+	total  episub.Stats
+}
+
+// tally is what is counted of a node during the measurement.
+type tally struct {
+	media    int64 // bytes of chunks completed
+	received int64 // bytes above QUIC
+	wired    int64 // bytes with packet headers
+	sent     int64 // bytes of fragments
+	control  int64 // control messages sent
 }
 
 func (m *measure) init(w *world) {
@@ -36,8 +39,6 @@ func (m *measure) init(w *world) {
 	m.start = make([]int64, n)
 	m.from, m.to = int64(p.Warmup), int64(p.Warmup+p.Duration)
 	m.first, m.last = int(p.Warmup/p.Track.Chunk), len(p.Chunks)
-	m.media, m.received, m.wired = make([]int64, n), make([]int64, n), make([]int64, n)
-	m.sent, m.control = make([]int64, n), make([]int64, n)
 	m.before, m.after = make([]episub.Stats, n), make([]episub.Stats, n)
 }
 
@@ -47,17 +48,17 @@ func (w *world) count(now int64, id int32, m *message) {
 		return
 	}
 	if m.control {
-		w.control[id]++
+		w.nodes[id].control++
 	} else if m.index >= 0 {
-		w.sent[id] += int64(m.size)
+		w.nodes[id].sent += int64(m.size)
 	}
 }
 
 // got notes a message that a node received.
 func (w *world) got(now int64, id int32, m *message) {
 	if now >= w.from && now < w.to {
-		w.received[id] += int64(m.size)
-		w.wired[id] += int64(wire(m.size))
+		w.nodes[id].received += int64(m.size)
+		w.nodes[id].wired += int64(wire(m.size))
 	}
 }
 
@@ -75,7 +76,7 @@ func (w *world) delivered(now int64, id int32, a *episub.Action) {
 		w.start[id] = now
 	}
 	if now >= w.from && now < w.to {
-		w.media[id] += int64(w.chunks[seq].Size)
+		w.nodes[id].media += int64(w.chunks[seq].Size)
 	}
 }
 
@@ -93,28 +94,29 @@ func (w *world) snapshot(into []episub.Stats) {
 	}
 }
 
-// draw notes who pushes which stripe to whom.
-func (w *world) draw() {
-	if len(w.online) > 2000 {
+// curtail ends the measurement of a run that was stopped: chunks count that have had their time.
+func (w *world) curtail() {
+	now := w.now * w.span
+	if now >= w.to {
 		return
 	}
-	for id := range w.nodes {
-		n := &w.nodes[id]
-		if !n.online {
-			continue
-		}
-		p := sim.Peer{ID: id, Class: w.plan.Nodes[id].Class.Name}
-		p.X, p.Y = w.plan.Where(id)
-		for s := 0; id > 0 && s < episub.MaxStripes; s++ {
-			parent := -1
-			if slot, fed := n.machine.Parent(s); fed && n.slots[slot] >= 0 {
-				c := n.slots[slot]
-				parent = int(w.conns[c].ends[1-w.side(c, int32(id))].node)
-			}
-			p.Parents = append(p.Parents, parent)
-		}
-		w.overlay = append(w.overlay, p)
+	if now < w.from {
+		w.snapshot(w.before)
 	}
+	w.to = max(now, w.from)
+	w.last = min(max(int((now-int64(w.plan.Late))/int64(w.plan.Track.Chunk)), w.first), w.last)
+	w.snapshot(w.after)
+	w.feeds = w.edges()
+}
+
+// measured returns for how long was measured, in seconds, and the bytes that were published meanwhile.
+func (w *world) measured() (seconds float64, published int) {
+	for i := range w.chunks {
+		if at := int64(w.chunks[i].Time); at >= w.from && at < w.to {
+			published += w.chunks[i].Size
+		}
+	}
+	return float64(w.to-w.from) / 1e9, published
 }
 
 // due reports whether a chunk counts for a node: it was there for a while before, and long enough after.
@@ -138,10 +140,7 @@ func (w *world) result() sim.Result {
 	due, lost := 0, 0
 	var media, received, wired, control int64
 	present := 0.0 // seconds of peers
-	published := 0
-	for _, c := range w.chunks[w.first:w.last] {
-		published += c.Size
-	}
+	measured, published := w.measured()
 	for id := 1; id < len(w.nodes); id++ {
 		n := &w.nodes[id]
 		honest := !n.mute && !n.bad
@@ -183,11 +182,11 @@ func (w *world) result() sim.Result {
 			continue
 		}
 		if honest {
-			media, received, wired = media+w.media[id], received+w.received[id], wired+w.wired[id]
+			media, received, wired = media+w.nodes[id].media, received+w.nodes[id].received, wired+w.nodes[id].wired
 		}
 		present += here
-		control += w.control[id]
-		copies := float64(w.sent[id]) / (float64(published) * here / p.Duration.Seconds())
+		control += w.nodes[id].control
+		copies := ratio(float64(n.sent), float64(published)*here/measured)
 		shares = append(shares, copies)
 		classSent[n.class] += copies
 		classPeers[n.class]++
@@ -200,12 +199,11 @@ func (w *world) result() sim.Result {
 		}
 		w.add(id)
 	}
-	r.Waiting, r.Overlay = w.stalls(), w.overlay
 	r.Latency, r.Startup = sim.QuantilesOf(all), sim.QuantilesOf(startup)
 	r.Floor, r.Stretch, r.Shares = sim.QuantilesOf(floor), sim.QuantilesOf(stretch), sim.QuantilesOf(shares)
 	r.Lost = ratio(float64(lost), float64(due))
 	r.Overhead, r.Wire = ratio(float64(received), float64(media)), ratio(float64(wired), float64(media))
-	r.Copies = ratio(float64(w.sent[0]), float64(published))
+	r.Copies = ratio(float64(w.nodes[0].sent), float64(published))
 	t := &w.total
 	r.Repair = ratio(float64(t.Repaired), float64(t.Fragments))
 	r.Duplicate = ratio(float64(t.Duplicates), float64(t.Fragments))
@@ -230,36 +228,6 @@ func (w *world) result() sim.Result {
 		}
 	}
 	return r
-}
-
-// stalls plays the chunks back at every honest peer with buffers of several sizes: a player that is so far behind the
-// origin stalls where a chunk comes later, and stays that much further behind. A chunk that never comes is skipped, and
-// counts as a stall.
-func (w *world) stalls() sim.Waiting {
-	out := sim.Waiting{BufferMS: []float64{300, 500, 1000, 2000, 3000}}
-	for _, buffer := range out.BufferMS {
-		stalls, hours := 0, 0.0
-		for id := 1; id < len(w.nodes); id++ {
-			if w.nodes[id].mute || w.nodes[id].bad || w.latency[id] == nil {
-				continue
-			}
-			behind := int32(buffer * 1e3)
-			for seq := w.first; seq < w.last; seq++ {
-				if !w.due(id, seq) {
-					continue
-				}
-				hours += w.plan.Track.Chunk.Hours()
-				if us := w.latency[id][seq]; us == 0 {
-					stalls++
-				} else if us > behind {
-					stalls++
-					behind = us
-				}
-			}
-		}
-		out.PerHour = append(out.PerHour, ratio(float64(stalls), hours))
-	}
-	return out
 }
 
 // add adds what a machine counted during the measurement to the totals.

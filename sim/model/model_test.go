@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"testing"
 	"time"
 
@@ -55,7 +56,7 @@ func TestLinkPhysics(t *testing.T) {
 		{"propagation", pair(1e9, false), 20 + 2*wireBytes/125e6*1e3},
 		{"pacing", pair(1e9, true), 20 + (wireBytes-12_520)/(1.25*40_064/0.041)*1e3},
 	} {
-		r, err := Run(context.Background(), x.s, 1, nil)
+		r, _, err := Run(context.Background(), x.s, 1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,37 +66,42 @@ func TestLinkPhysics(t *testing.T) {
 	}
 }
 
+// TestRunIsDeterministic: the same seed gives the same to the last bit, however many processors there are; another seed
+// gives something else.
 func TestRunIsDeterministic(t *testing.T) {
-	s, err := sim.Load("churn200")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Peers, s.Duration = 40, 6*time.Second
-	run := func(seed uint64) sim.Result {
-		r, err := Run(context.Background(), s, seed, nil)
+	for _, x := range []struct {
+		scenario string
+		peers    int
+		measured time.Duration
+	}{
+		{"churn200", 40, 6 * time.Second},
+		{"world500", 2 * perShard, 2 * time.Second}, // in two shards
+	} {
+		s, err := sim.Load(x.scenario)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Cost = sim.Cost{}
-		return r
-	}
-	if a, b := run(3), run(3); !reflect.DeepEqual(a, b) {
-		t.Errorf("the same seed gave %+v and %+v", a, b)
-	}
-	drawn := run(3).Overlay
-	fed := 0
-	for _, p := range drawn {
-		for _, parent := range p.Parents {
-			if parent >= 0 {
-				fed++
+		s.Resize(x.peers)
+		s.Warmup, s.Duration = 5*time.Second, x.measured
+		run := func(seed uint64, processors int) (sim.Result, *sim.Detail) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
+			r, d, err := Run(context.Background(), s, seed, nil)
+			if err != nil {
+				t.Fatal(err)
 			}
+			r.Cost = sim.Cost{Events: r.Cost.Events}
+			return r, d
 		}
-	}
-	if len(drawn) != 41 || fed < 40*16*9/10 {
-		t.Errorf("the overlay has %d nodes and %d links", len(drawn), fed)
-	}
-	if a, b := run(3), run(4); a.Latency == b.Latency {
-		t.Error("another seed gave the same")
+		a, da := run(3, 1)
+		if b, db := run(3, 4); !reflect.DeepEqual(a, b) || !reflect.DeepEqual(da, db) {
+			t.Errorf("%s: the same seed gave %+v and %+v", x.scenario, a, b)
+		}
+		if len(da.Peers) <= x.peers || len(da.Feeds) < x.peers*2 {
+			t.Errorf("%s: the overlay has %d nodes and %d links", x.scenario, len(da.Peers), len(da.Feeds))
+		}
+		if b, _ := run(4, 4); a.Latency == b.Latency {
+			t.Errorf("%s: another seed gave the same", x.scenario)
+		}
 	}
 }
 
@@ -106,15 +112,15 @@ func TestRunStops(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	seconds := 0
-	r, err := Run(ctx, s, 1, func(p Progress) {
-		if seconds++; p.Done == 25*time.Second {
+	r, d, err := Run(ctx, s, 1, func(p Progress) {
+		if seconds++; p.Done >= 25*time.Second {
 			cancel()
 		}
 	})
 	if !errors.Is(err, context.Canceled) || seconds != 25 {
 		t.Errorf("stopped after %d s with %v", seconds, err)
 	}
-	if r.Latency.P50 == 0 {
-		t.Error("what there was is not given")
+	if r.Latency.P50 == 0 || r.Lost > 0.01 || len(r.Series) != 8 || r.Copies < 1 || len(d.Feeds) < 100 || d.Missing > 0 {
+		t.Errorf("what there was is not given: %+v, %d missing", r, d.Missing)
 	}
 }

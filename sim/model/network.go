@@ -46,8 +46,8 @@ type message struct {
 	hops    uint8
 	index   int16
 	size    int32 // bytes above QUIC
+	length  int32 // of the control frame
 	ser     int32 // time on the receiver's downlink
-	buf     int32
 	next    int32 // behind it in the uplink's queue
 	seq     uint32
 	age     int64
@@ -71,197 +71,181 @@ func (l *nodeLink) wait(now int64) int64 {
 
 func wire(size int32) int32 { return size + (size+payload-1)/payload*headers }
 
-// send puts a message on a connection.
-func (w *world) send(now int64, m message) {
+// send puts a message of node id on a connection; frame is its bytes where it is a control frame.
+func (sh *shard) send(now int64, id int32, frame []byte, m message) {
+	w := sh.w
 	c := &w.conns[m.conn]
 	e := &c.ends[m.from]
-	w.count(now, e.node, &m)
+	w.count(now, id, &m)
 	m.since, m.to, m.slot = now, c.ends[1-m.from].node, c.ends[1-m.from].slot
 	if m.slot < 0 || c.cut {
-		if m.control {
-			w.spareBuffers = append(w.spareBuffers, m.buf)
-		}
 		return
 	}
-	id := w.newMessage(m)
 	if w.pacing {
 		window := w.burst
 		rate := 1.25 * w.window / float64(2*c.owd+1e6)
 		e.pace = max(e.pace, float64(now)-window/rate) + float64(wire(m.size))/rate
 		if at := int64(e.pace); at > now+5e5 {
-			w.queue.push(at, evEnqueue, 0, id)
+			sh.push(at, evEnqueue, id, sh.keep(&m, frame))
 			return
 		}
 	}
-	w.enqueue(now, id)
+	if l := &w.nodes[id].link; l.upFree <= now && l.waiting == 0 {
+		sh.transmit(now, l, &m, frame)
+		return
+	}
+	ref := sh.keep(&m, frame)
+	sh.enqueue(now, id, &sh.messages[ref], ref)
 }
 
-// enqueue puts a message on the sender's uplink, or in its queue.
-func (w *world) enqueue(now int64, id int32) {
-	m := &w.messages[id]
-	node := w.conns[m.conn].ends[m.from].node
-	l := &w.nodes[node].link
+// enqueue puts a message that is kept on the sender's uplink, or in its queue.
+func (sh *shard) enqueue(now int64, id int32, m *message, ref int32) {
+	l := &sh.w.nodes[id].link
 	if l.upFree <= now && l.waiting == 0 {
-		w.transmit(now, l, id)
+		sh.leave(now, l, ref)
 		return
 	}
 	m.next = -1
 	if l.first[m.class] < 0 {
-		l.first[m.class] = id
+		l.first[m.class] = ref
 	} else {
-		w.messages[l.last[m.class]].next = id
+		sh.messages[l.last[m.class]].next = ref
 	}
-	l.last[m.class] = id
+	l.last[m.class] = ref
 	l.waiting += int64(wire(m.size))
 	if !l.armed {
 		l.armed = true
-		w.queue.push(l.upFree, evUplink, node, 0)
+		sh.push(max(l.upFree, now), evUplink, id, 0)
 	}
 }
 
 // uplink sends what waits at a node and comes first.
-func (w *world) uplink(now int64, node int32) {
-	l := &w.nodes[node].link
+func (sh *shard) uplink(now int64, id int32) {
+	l := &sh.w.nodes[id].link
 	l.armed = false
 	for k := range l.first {
-		id := l.first[k]
-		if id < 0 {
+		ref := l.first[k]
+		if ref < 0 {
 			continue
 		}
-		m := &w.messages[id]
+		m := &sh.messages[ref]
 		l.first[k] = m.next
 		l.waiting -= int64(wire(m.size))
-		if c := &w.conns[m.conn]; c.gen == m.gen && c.open {
-			w.transmit(now, l, id)
-		} else {
-			w.freeMessage(id)
-		}
+		sh.leave(now, l, ref)
 		break
 	}
 	if l.waiting > 0 {
 		l.armed = true
-		w.queue.push(max(l.upFree, now), evUplink, node, 0)
+		sh.push(max(l.upFree, now), evUplink, id, 0)
 	}
 }
 
+// leave transmits a message that was kept, if its connection is still there.
+func (sh *shard) leave(now int64, l *nodeLink, ref int32) {
+	m := &sh.messages[ref]
+	if c := &sh.w.conns[m.conn]; c.gen == m.gen && c.open {
+		sh.transmit(now, l, m, sh.buffers[ref][:m.length])
+	}
+	sh.unused = append(sh.unused, ref)
+}
+
 // transmit puts a message on the wire.
-func (w *world) transmit(now int64, l *nodeLink, id int32) {
-	m := &w.messages[id]
+func (sh *shard) transmit(now int64, l *nodeLink, m *message, frame []byte) {
+	w := sh.w
 	c := &w.conns[m.conn]
 	e := &c.ends[m.from]
 	l.upFree = now + int64(float64(wire(m.size))/l.upRate)
 	m.age += l.upFree - m.since
-	at := l.upFree + c.owd + w.jitter(e.node) + w.jitter(c.ends[1-m.from].node)
+	at := l.upFree + c.owd + sh.jitter(e.node) + sh.jitter(m.to)
 	if c.loss > 0 {
-		at += w.lossDelay(c, m.size)
+		at += sh.lossDelay(c, m.size)
 	}
 	at = max(at, e.last)
 	e.last = at
-	m.ser = int32(float64(wire(m.size)) / w.nodes[c.ends[1-m.from].node].link.downRate)
-	w.queue.push(at+int64(m.ser), evArrive, 0, id)
+	m.ser = int32(float64(wire(m.size)) / w.nodes[m.to].link.downRate)
+	sh.out[w.now&1][w.nodes[m.to].shard].carry(&flight{message: *m, at: at + int64(m.ser)}, frame)
 }
 
 // jitter draws a node's share of a message's jitter.
-func (w *world) jitter(node int32) int64 {
-	j := w.nodes[node].jitter
+func (sh *shard) jitter(node int32) int64 {
+	j := sh.w.nodes[node].jitter
 	if j == 0 {
 		return 0
 	}
-	return int64(-math.Log(1-w.rng.Float64()) * j)
+	return int64(sh.rng.ExpFloat64() * j)
 }
 
 // lossDelay draws by how much retransmissions delay a message, after RFC 9002: a lost packet that another follows is
 // noticed by the time threshold of 9/8 round trips, the last one of a burst by the probe timeout (a round trip, four
 // times its deviation, and the 25 ms by which the peer may delay its ack).
-func (w *world) lossDelay(c *conn, size int32) int64 {
+func (sh *shard) lossDelay(c *conn, size int32) int64 {
 	n := int((size + payload - 1) / payload)
-	if w.rng.Float64() > 1-math.Pow(1-c.loss, float64(n)) {
+	if sh.rng.Float64() > 1-math.Pow(1-c.loss, float64(n)) {
 		return 0
 	}
 	delay := 9*c.owd/4 + 1e6
-	if w.rng.IntN(n) == n-1 {
+	if sh.rng.IntN(n) == n-1 {
 		delay = 2*c.owd + 40e6
 	}
-	for w.rng.Float64() < c.loss {
+	for sh.rng.Float64() < c.loss {
 		delay += 4*c.owd + 80e6
 	}
 	return delay
 }
 
-// arrive takes in a message whose last bit would be here now if it had the downlink for itself; if not, it has to wait.
-func (w *world) arrive(now int64, id int32) {
-	m := &w.messages[id]
-	l := &w.nodes[m.to].link
-	l.downFree = max(l.downFree, now-int64(m.ser)) + int64(m.ser)
-	if m.control || l.downFree <= now {
-		w.receive(now, id)
-		return
+// arrive takes in a flight whose last bit would be here now if it had the downlink for itself; if not, it has to wait.
+func (sh *shard) arrive(now int64, id, ref int32) {
+	f := &sh.current.flights[ref]
+	l := &sh.w.nodes[id].link
+	l.downFree = max(l.downFree, now-int64(f.ser)) + int64(f.ser)
+	switch {
+	case f.control || l.downFree <= now:
+		sh.receive(now, id, f)
+	case l.downFree < sh.w.until:
+		sh.push(l.downFree, evReceive, id, ref)
+	default:
+		sh.wait(own{l.downFree, id, ref, evReceive}, sh.current)
 	}
-	w.queue.push(l.downFree, evReceive, 0, id)
 }
 
-// receive hands a message to the receiver's machine.
-func (w *world) receive(now int64, id int32) {
-	m := w.messages[id]
-	n := &w.nodes[m.to]
-	if !n.online || n.slots[m.slot] != m.conn || w.parted > 0 && w.conns[m.conn].cut {
-		w.freeMessage(id)
+// receive hands a flight to the receiver's machine.
+func (sh *shard) receive(now int64, id int32, m *flight) {
+	w := sh.w
+	n := &w.nodes[id]
+	if !n.online || n.slots[m.slot] != m.conn || w.conns[m.conn].gen != m.gen || w.parted > 0 && w.conns[m.conn].cut {
 		return
 	}
-	w.got(now, m.to, &m)
+	w.got(now, id, &m.message)
 	if m.control {
-		acts := n.machine.Control(dur(now), m.slot, w.buffers[m.buf])
-		w.freeMessage(id)
-		w.perform(now, m.to, acts)
+		frame := sh.current.bytes[m.data : m.data+m.length]
+		sh.perform(now, id, n.machine.Control(dur(now), m.slot, frame))
 		return
 	}
-	w.freeMessage(id)
 	h := episub.Header{ID: episub.ID{Seq: uint64(m.seq)}, Index: int(m.index), Age: m.age, Hops: m.hops}
-	if m.index == episub.EnvelopeIndex {
-		if m.bad {
-			w.perform(now, m.to, n.machine.Misbehaved(dur(now), m.slot, episub.BadEnvelope))
-			return
-		}
-		w.perform(now, m.to, n.machine.Envelope(dur(now), m.slot, h, w.chunks[m.seq]))
-		return
+	switch {
+	case m.index == episub.EnvelopeIndex && m.bad:
+		sh.perform(now, id, n.machine.Misbehaved(dur(now), m.slot, episub.BadEnvelope))
+	case m.index == episub.EnvelopeIndex:
+		sh.perform(now, id, n.machine.Envelope(dur(now), m.slot, h, w.chunks[m.seq]))
+	case m.bad:
+		sh.perform(now, id, n.machine.Fragment(dur(now), m.slot, h, garbage))
+	default:
+		sh.perform(now, id, n.machine.Fragment(dur(now), m.slot, h, nil))
 	}
-	var data []byte
-	if m.bad {
-		data = garbage
-	}
-	w.perform(now, m.to, n.machine.Fragment(dur(now), m.slot, h, data))
 }
 
 var garbage = []byte{0}
 
-func (w *world) newMessage(m message) int32 {
-	if n := len(w.spare); n > 0 {
-		id := w.spare[n-1]
-		w.spare = w.spare[:n-1]
-		w.messages[id] = m
-		return id
-	}
-	w.messages = append(w.messages, m)
-	return int32(len(w.messages) - 1)
-}
-
-func (w *world) freeMessage(id int32) {
-	if m := &w.messages[id]; m.control {
-		w.spareBuffers = append(w.spareBuffers, m.buf)
-	}
-	w.spare = append(w.spare, id)
-}
-
-// buffer keeps a copy of a control frame.
-func (w *world) buffer(b []byte) int32 {
-	var id int32
-	if n := len(w.spareBuffers); n > 0 {
-		id = w.spareBuffers[n-1]
-		w.spareBuffers = w.spareBuffers[:n-1]
+// keep keeps a message that has to wait at its sender, with a copy of its control frame.
+func (sh *shard) keep(m *message, frame []byte) int32 {
+	var ref int32
+	if n := len(sh.unused); n > 0 {
+		ref, sh.unused = sh.unused[n-1], sh.unused[:n-1]
+		sh.messages[ref] = *m
 	} else {
-		w.buffers = append(w.buffers, nil)
-		id = int32(len(w.buffers) - 1)
+		ref = int32(len(sh.messages))
+		sh.messages, sh.buffers = append(sh.messages, *m), append(sh.buffers, nil)
 	}
-	w.buffers[id] = append(w.buffers[id][:0], b...)
-	return id
+	sh.buffers[ref] = append(sh.buffers[ref][:0], frame...)
+	return ref
 }

@@ -27,7 +27,7 @@ func (w *world) join(now int64, id int32) {
 	n.online = true
 	w.where[id] = int32(len(w.online))
 	w.online = append(w.online, id)
-	w.queue.push(now+w.rng.Int64N(tick)+1, evTick, id, 0)
+	w.of(id).push(now+w.rng.Int64N(tick)+1, evTick, id, 0)
 	if id != 0 {
 		w.queue.push(now+int64(w.plan.Links.Connect), evTend, id, 0)
 	} else {
@@ -103,7 +103,7 @@ func (w *world) drop(now int64, c int32, side int) {
 	}
 	if e.slot >= 0 && n.online {
 		n.slots[e.slot] = -1
-		w.perform(now, e.node, n.machine.Down(dur(now), e.slot))
+		w.of(e.node).perform(now, e.node, n.machine.Down(dur(now), e.slot))
 	}
 }
 
@@ -221,7 +221,7 @@ func (w *world) linked(now int64, id int32) {
 		e.slot = slot
 		n.slots[slot] = id
 		c = &w.conns[id]
-		w.perform(now, e.node, acts)
+		w.of(e.node).perform(now, e.node, acts)
 	}
 }
 

@@ -3,25 +3,31 @@ package model
 // kind says what an event is.
 type kind uint8
 
+// Events of one node: its shard handles them.
 const (
-	evTick     kind = iota // a: node
-	evEnqueue              // b: message, which its connection's pacing held back
-	evUplink               // a: node, whose uplink is free for what waits
-	evArrive               // b: message, at the receiver's downlink
-	evReceive              // b: message, received
-	evPublish              // a: chunk
-	evJoin                 // a: node
-	evLeave                // a: node
-	evLink                 // b: connection, its handshake is done
-	evUnlink               // b: connection, its end has been noticed; a: by which side
-	evTend                 // a: node, which looks after its number of neighbours
-	evHeal                 // a: cut
-	evCut                  // a: cut
-	evSnapshot             // a: 0 at the start of the measurement, 1 at its end
-	evSecond               // progress
+	evTick    kind = iota // the machine's time passes
+	evEnqueue             // ref: waiting message, which its connection's pacing held back
+	evUplink              // the uplink is free for what waits
+	evArrive              // ref: flight, at the downlink
+	evReceive             // ref: flight, received
+	evPublish             // ref: chunk
 )
 
-// event is something that will happen.
+// Events that concern several nodes: the world handles them between windows.
+const (
+	evJoin     kind = iota + evPublish + 1 // a: node
+	evLeave                                // a: node
+	evLink                                 // b: connection, its handshake is done; a: its generation
+	evUnlink                               // b: connection, its end has been noticed; a: generation and by which side
+	evTend                                 // a: node, which looks after its number of neighbours
+	evHeal                                 // a: cut
+	evCut                                  // a: cut
+	evSnapshot                             // a: 0 at the start of the measurement, 1 at its end
+	evChunk                                // a: chunk, about to be published
+	evSecond                               // progress
+)
+
+// event is something that will happen to several nodes.
 type event struct {
 	at   int64
 	turn uint32 // order among events of the same instant

@@ -3,6 +3,8 @@ package model
 import (
 	"context"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"murmuration/sim"
@@ -13,64 +15,89 @@ type Progress struct {
 	Done, Total time.Duration
 }
 
-// Run runs s with a seed and returns what came of it. progress, if not nil, is called for each second of virtual time.
-// When ctx ends, Run returns what there is with ctx's error.
-func Run(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progress)) (sim.Result, error) {
-	_, r, err := play(ctx, s, seed, progress)
-	return r, err
-}
-
-// play runs a world to its end, or to ctx's, and returns it; nil where there is none.
-func play(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progress)) (*world, sim.Result, error) {
+// Run runs s with a seed and returns what came of it, and what a report draws. progress, if not nil, is called for each
+// second of virtual time. When ctx ends, Run returns what there is with ctx's error.
+func Run(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progress)) (sim.Result, *sim.Detail, error) {
 	plan, err := sim.NewPlan(s, seed)
 	if err != nil {
-		return nil, sim.Result{}, err
+		return sim.Result{}, nil, err
 	}
 	w := newWorld(plan)
-	for len(w.queue.heap) > 0 {
-		e := w.queue.pop()
-		if e.at > w.end {
-			break
+	w.play(func(done time.Duration) bool {
+		if progress != nil {
+			progress(Progress{done, plan.End})
 		}
-		w.events++
-		if e.kind == evSecond {
-			if progress != nil {
-				progress(Progress{time.Duration(e.at), plan.End})
-			}
-			if err = ctx.Err(); err != nil {
-				break
-			}
-			w.queue.push(e.at+1e9, evSecond, 0, 0)
-			continue
-		}
-		w.handle(&e)
+		err = ctx.Err()
+		return err == nil
+	})
+	if err != nil {
+		w.curtail()
 	}
-	r := w.result()
+	var players sim.Players
+	r, d := w.result(), w.detail(&players)
+	r.Waiting = players.Stalls()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	r.Cost = sim.Cost{Events: w.events, Bytes: mem.HeapAlloc}
-	return w, r, err
+	for _, sh := range w.shards {
+		r.Cost.Events += sh.events
+	}
+	return r, d, err
 }
 
-// RunSeeds runs s with the seeds first, first+1 and so on, n in all, and returns the median of the results, and each.
-func RunSeeds(ctx context.Context, s *sim.Scenario, first uint64, n int, progress func(run int, p Progress)) (sim.Report, []sim.Result, error) {
-	rep := sim.Report{Scenario: s.Name, Engine: "model", Peers: s.Peers, Seconds: s.Duration.Seconds(), Target: s.Target}
-	var runs []sim.Result
-	for i := range n {
-		r, err := Run(ctx, s, first+uint64(i), func(p Progress) {
-			if progress != nil {
-				progress(i, p)
-			}
-		})
-		if err != nil && len(runs) > 0 {
-			break
-		}
-		runs = append(runs, r)
-		if err != nil {
-			break
-		}
+// play lets window after window happen, until the end or until second, which is told of each second, says no.
+func (w *world) play(second func(done time.Duration) bool) {
+	crew := w.crew()
+	defer crew.dismiss()
+	for goOn := true; goOn && w.now*w.span <= w.end; w.now++ {
+		w.between(func() { goOn = goOn && second(dur(w.now*w.span)) })
+		crew.advance()
 	}
-	rep.Seeds = len(runs)
-	rep.Systems = []sim.Result{sim.Median(runs)}
-	return rep, runs, ctx.Err()
+}
+
+// crew are the goroutines that run shards in parallel.
+type crew struct {
+	w     *world
+	next  atomic.Int32
+	begin []chan struct{}
+	done  sync.WaitGroup
+}
+
+// crew starts as many as the machine and the world have work for.
+func (w *world) crew() *crew {
+	c := &crew{w: w}
+	for range min(runtime.GOMAXPROCS(0), len(w.shards)) - 1 {
+		begin := make(chan struct{})
+		c.begin = append(c.begin, begin)
+		go func() {
+			for range begin {
+				c.work()
+				c.done.Done()
+			}
+		}()
+	}
+	return c
+}
+
+func (c *crew) work() {
+	for i := c.next.Add(1); int(i) <= len(c.w.shards); i = c.next.Add(1) {
+		c.w.shards[i-1].advance()
+	}
+}
+
+// advance lets a window happen.
+func (c *crew) advance() {
+	c.next.Store(0)
+	c.done.Add(len(c.begin))
+	for _, begin := range c.begin {
+		begin <- struct{}{}
+	}
+	c.work()
+	c.done.Wait()
+}
+
+func (c *crew) dismiss() {
+	for _, begin := range c.begin {
+		close(begin)
+	}
 }

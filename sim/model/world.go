@@ -25,6 +25,8 @@ type node struct {
 	nat     bool
 	leave   int64
 	join    int64
+	shard   int32
+	tally
 }
 
 // world is one run.
@@ -39,10 +41,10 @@ type world struct {
 	unused []int32 // conns
 	chunks []episub.Chunk
 
-	messages     []message
-	spare        []int32
-	buffers      [][]byte
-	spareBuffers []int32
+	shards []*shard
+	span   int64 // of a window: nothing arrives sooner after it was sent
+	now    int64 // number of the window
+	until  int64 // its end
 
 	pacing        bool
 	burst, window float64
@@ -63,7 +65,7 @@ func newWorld(p *sim.Plan) *world {
 		pacing: *p.Links.Pacing, burst: float64(p.Links.Burst), window: float64(p.Links.Window),
 		end: int64(p.End),
 	}
-	w.queue.heap = make([]event, 0, 64*len(p.Nodes))
+	w.share()
 	for i, size := range p.Chunks {
 		f := episub.FragmentSize(size, episub.MaxStripes)
 		n := (size + f - 1) / f
@@ -71,7 +73,6 @@ func newWorld(p *sim.Plan) *world {
 			ID: episub.ID{Seq: uint64(i)}, Fragments: n, FragmentSize: f, Size: size, EnvelopeSize: 560 + 18*n,
 			Time: time.Duration(i) * p.Track.Chunk, Duration: p.Track.Chunk, Independent: i%p.Track.Group == 0,
 		})
-		w.queue.push(int64(i)*int64(p.Track.Chunk)+1, evPublish, int32(i), 0)
 	}
 	for i := range p.Nodes {
 		x, n := &p.Nodes[i], &w.nodes[i]
@@ -100,31 +101,73 @@ func newWorld(p *sim.Plan) *world {
 		w.queue.push(int64(c.At+c.For), evHeal, int32(i), 0)
 	}
 	w.queue.push(1e9, evSecond, 0, 0)
+	w.queue.push(0, evChunk, 0, 0)
 	w.init(w)
 	w.queue.push(w.from, evSnapshot, 0, 0)
 	w.queue.push(w.to, evSnapshot, 1, 0)
 	return w
 }
 
+// Bounds of a window. Delays below the least are lengthened to it, by at most as much.
+const (
+	leastSpan = int64(time.Millisecond)
+	mostSpan  = int64(20 * time.Millisecond)
+)
+
+// perShard is how many nodes a shard has at least, and mostShards how many shards there are at most.
+const (
+	perShard   = 500
+	mostShards = 16
+)
+
+// share deals the nodes out to shards.
+func (w *world) share() {
+	w.span = min(max(int64(w.plan.Least()), leastSpan), mostSpan)
+	n := len(w.nodes)
+	shards := min(max(n/perShard, 1), mostShards)
+	for k := range shards {
+		first, last := k*n/shards, (k+1)*n/shards
+		w.shards = append(w.shards, newShard(w, k, int32(first), int32(last), shards))
+		for i := first; i < last; i++ {
+			w.nodes[i].shard = int32(k)
+		}
+	}
+}
+
+// of returns the shard of a node.
+func (w *world) of(id int32) *shard { return w.shards[w.nodes[id].shard] }
+
+// between lets happen what concerns several nodes and was due by the beginning of the window now, and reports how far
+// the run is whenever a second has passed.
+func (w *world) between(second func()) {
+	start := w.now * w.span
+	w.until = start + w.span
+	for _, sh := range w.shards {
+		for i := range sh.out[w.now&1] {
+			sh.out[w.now&1][i].reset()
+		}
+		gone := sh.hung
+		sh.hung = nil
+		for _, h := range gone {
+			w.hangUp(start, h.conn, h.side)
+		}
+	}
+	for len(w.queue.heap) > 0 && w.queue.heap[0].at <= start {
+		e := w.queue.pop()
+		w.events++
+		if e.kind == evSecond {
+			w.queue.push(e.at+1e9, evSecond, 0, 0)
+			second()
+			continue
+		}
+		e.at = start
+		w.handle(&e)
+	}
+}
+
 // handle lets one event happen.
 func (w *world) handle(e *event) {
 	switch e.kind {
-	case evTick:
-		if n := &w.nodes[e.a]; n.online {
-			w.queue.push(e.at+tick, evTick, e.a, 0)
-			n.machine.Queue(dur(e.at), dur(n.link.wait(e.at)))
-			w.perform(e.at, e.a, n.machine.Tick(dur(e.at)))
-		}
-	case evEnqueue:
-		w.enqueue(e.at, e.b)
-	case evUplink:
-		w.uplink(e.at, e.a)
-	case evArrive:
-		w.arrive(e.at, e.b)
-	case evReceive:
-		w.receive(e.at, e.b)
-	case evPublish:
-		w.perform(e.at, 0, w.nodes[0].machine.Publish(dur(e.at), w.chunks[e.a]))
 	case evJoin:
 		w.join(e.at, e.a)
 	case evLeave:
@@ -145,55 +188,14 @@ func (w *world) handle(e *event) {
 	case evSnapshot:
 		w.snapshot([][]episub.Stats{w.before, w.after}[e.a])
 		if e.a == 1 {
-			w.draw()
 			w.feeds = w.edges()
 		}
 	case evCut, evHeal:
 		w.cut(int(e.a), e.kind == evCut)
-	}
-}
-
-const tick = int64(50 * time.Millisecond)
-
-// perform carries out what a machine asked for.
-func (w *world) perform(now int64, id int32, acts []episub.Action) {
-	n := &w.nodes[id]
-	for i := range acts {
-		a := &acts[i]
-		switch a.Kind {
-		case episub.SendControl:
-			if c := n.slotConn(w, a.Peer); c >= 0 {
-				w.send(now, message{
-					conn: c, gen: w.conns[c].gen, from: w.side(c, id), class: a.Class, control: true,
-					size: int32(len(a.Data)) + framing, buf: w.buffer(a.Data),
-				})
-			}
-		case episub.SendFragment:
-			if n.mute {
-				continue
-			}
-			if c := n.slotConn(w, a.Peer); c >= 0 {
-				ch := &w.chunks[a.ID.Seq]
-				size := ch.EnvelopeSize
-				if a.Index >= 0 {
-					size = ch.FragmentSize
-					if int(a.Index) == ch.Fragments-1 {
-						size = ch.Size - int(a.Index)*ch.FragmentSize
-					}
-				}
-				w.send(now, message{
-					conn: c, gen: w.conns[c].gen, from: w.side(c, id), class: a.Class, bad: n.bad, hops: a.Hops,
-					index: a.Index, size: int32(size) + framing + episub.HeaderSize, seq: uint32(a.ID.Seq), age: int64(a.Age),
-				})
-			}
-		case episub.Deliver:
-			w.delivered(now, id, a)
-		case episub.Report:
-			if a.What == episub.BadFragment || a.What == episub.BadControl || a.What == episub.BadEnvelope {
-				if c := n.slotConn(w, a.Peer); c >= 0 {
-					w.hangUp(now, c, w.side(c, id))
-				}
-			}
+	case evChunk:
+		w.of(0).push(int64(e.a)*int64(w.plan.Track.Chunk)+1, evPublish, 0, e.a)
+		if next := e.a + 1; int(next) < len(w.chunks) {
+			w.queue.push(int64(e.a)*int64(w.plan.Track.Chunk), evChunk, next, 0)
 		}
 	}
 }

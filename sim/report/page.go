@@ -67,6 +67,7 @@ func (p *Page) panels() []panel {
 		{Title: "Upload", Text: "What the peers gave, from the least to the most, in copies of the stream.", Plot: p.uploads()},
 		{Title: "Overhead", Text: "What a peer received for each byte of media: the media, what else came on streams, and headers.", Plot: p.overheads()},
 		{Title: "Start-up", Text: "From a peer's start to its first independent chunk.", Plot: p.startups()},
+		{Title: "Repair", Text: "What had to be asked for since it did not come by itself, and (pale) what came twice.", Plot: p.repairs()},
 		{Title: "Stalls", Text: "How often a player would have stopped that starts with the first chunk and a buffer.", Plot: p.stalls()},
 	}
 	return shown(all)

@@ -36,13 +36,16 @@ func newPlot(height float64, x, y scale) *plot {
 
 func (p *plot) add(format string, args ...any) { fmt.Fprintf(&p.b, format, args...) }
 
-// axes draws the grid, the figures along it and what they are.
+// axes draws the grid, the figures along it and what they are. Without a name for y there is nothing to read off it.
 func (p *plot) axes(xName, yName string, xText, yText func(float64) string) {
 	ticks := 6
 	if p.x.log {
 		ticks = 0
 	}
 	for _, v := range p.y.ticks(5) {
+		if yName == "" {
+			break
+		}
 		y := p.y.at(v)
 		p.add(`<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>`, left, plotWidth-right, y, y)
 		p.add(`<text class="tick" x="%d" y="%.1f" text-anchor="end">%s</text>`, left-6, y+4, html.EscapeString(yText(v)))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -69,7 +70,7 @@ func TestPage(t *testing.T) {
 	text := render(t, sample(t))
 	for _, title := range []string{
 		"Latency", "Latency, how often", "Latency over time", "Latency by hop", "Stretch", "Lost over time", "Audience", "Upload",
-		"Overhead", "Start-up", "Stalls", "Who feeds whom: murmuration", "Who feeds whom: gossipsub", "All figures", "By class of peers",
+		"Overhead", "Start-up", "Repair", "Stalls", "Who feeds whom: murmuration", "Who feeds whom: gossipsub", "All figures", "By class of peers",
 	} {
 		if !strings.Contains(text, "<h2>"+title+"</h2>") {
 			t.Errorf("no section %q", title)
@@ -137,6 +138,33 @@ func TestTable(t *testing.T) {
 	}
 	if b.String() != string(want) {
 		t.Errorf("the table changed (-update accepts it):\n%s", &b)
+	}
+}
+
+// TestGrowth: the plot is well-formed and by itself, and the fit finds the line that points lie on.
+func TestGrowth(t *testing.T) {
+	var points []Audience
+	for _, n := range []int{50, 500, 10_000} {
+		y := 100 + 40*math.Log(float64(n))
+		points = append(points, Audience{Engine: "model", Peers: n, P50: y, P99: 2 * y, Floor: 90})
+	}
+	if a, b := Fit(points, func(x *Audience) float64 { return x.P50 }); math.Abs(a-100) > 1e-6 || math.Abs(b-40) > 1e-6 {
+		t.Errorf("fit %v + %v ln", a, b)
+	}
+	points = append(points, Audience{Engine: "stack", Peers: 50, P50: 150, P99: 250, Floor: 90}, Audience{Engine: "stack", Peers: 100, P50: 170, P99: 280, Floor: 90})
+	var b bytes.Buffer
+	if err := Growth(&b, points); err != nil {
+		t.Fatal(err)
+	}
+	for dec := xml.NewDecoder(&b); ; {
+		if _, err := dec.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Growth(io.Discard, nil); err == nil {
+		t.Error("nothing was drawn without complaint")
 	}
 }
 

@@ -157,3 +157,29 @@ func (p *Page) overheads() template.HTML {
 	}
 	return pl.svg("bytes received for each byte of media")
 }
+
+// repairs draws what did not go as it should: fragments that had to be asked for, and those that came twice.
+func (p *Page) repairs() template.HTML {
+	end := 0.005
+	for _, s := range p.Report.Systems {
+		end = max(end, s.Repair, s.Duplicate)
+	}
+	const row = 62
+	pl := newPlot(float64(above+below+10+row*len(p.Report.Systems)), scale{from: 0, to: top(end)}, scale{from: 0, to: 1})
+	pl.axes("share of what came", "", percent, func(float64) string { return "" })
+	for i, s := range p.Report.Systems {
+		y := float64(above + row*i)
+		pl.add(`<text class="name" x="%d" y="%.0f">%s: %s asked for, %s twice</text>`, left+2, y+10, template.HTMLEscapeString(s.Name), percent(s.Repair), percent(s.Duplicate))
+		for j, bar := range []struct {
+			class, what string
+			share       float64
+		}{
+			{fill(i), "came on request", s.Repair},
+			{fill(i) + " soft", "was there already", s.Duplicate},
+		} {
+			pl.add(`<rect class="%s" x="%.1f" y="%.0f" width="%.1f" height="12"><title>%s: %s</title></rect>`,
+				bar.class, pl.x.at(0), y+16+float64(15*j), max(pl.x.at(bar.share)-pl.x.at(0), 0.6), bar.what, percent(bar.share))
+		}
+	}
+	return pl.svg("share of fragments that came on request, and of those that came twice")
+}

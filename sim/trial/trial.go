@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,11 +33,12 @@ var ErrUsage = errors.New("sim")
 type Config struct {
 	Scenario *sim.Scenario
 	Engine   string // Stack or Model; by default Stack up to StackMost peers
+	System   string // stack.Murmuration, the default, or stack.Gossipsub
 	Against  string // a second system for the same scenario; "" or stack.Gossipsub
 	Seeds    int    // runs of each system; default 1
 	Seed     uint64 // of the first run; default 1
 
-	// Progress, if not nil, is called a few times a second.
+	// Progress, if not nil, is called a few times a second, never twice at a time.
 	Progress func(Progress)
 
 	Log *slog.Logger // the default discards
@@ -72,11 +77,17 @@ func (c Config) checked() (Config, error) {
 	if c.Engine != Stack && c.Engine != Model {
 		return c, fmt.Errorf("%w: the engines are %s and %s, not %q", ErrUsage, Stack, Model, c.Engine)
 	}
-	if c.Against != "" && c.Against != stack.Gossipsub {
-		return c, fmt.Errorf("%w: it can run against %s, not %q", ErrUsage, stack.Gossipsub, c.Against)
+	if c.System == "" {
+		c.System = stack.Murmuration
 	}
-	if c.Against != "" && c.Engine == Model {
-		return c, fmt.Errorf("%w: the model engine has no %s; use the stack engine and at most a few hundred peers", ErrUsage, c.Against)
+	if !slices.Contains(stack.Systems(), c.System) {
+		return c, fmt.Errorf("%w: the systems are %s, not %q", ErrUsage, strings.Join(stack.Systems(), " and "), c.System)
+	}
+	if c.Against != "" && c.Against != stack.Gossipsub || c.Against == c.System {
+		return c, fmt.Errorf("%w: %s can run against %s, not %q", ErrUsage, stack.Murmuration, stack.Gossipsub, c.Against)
+	}
+	if c.Engine == Model && (c.System != stack.Murmuration || c.Against != "") {
+		return c, fmt.Errorf("%w: the model engine has no %s; use the stack engine and at most a few hundred peers", ErrUsage, stack.Gossipsub)
 	}
 	if c.Seeds == 0 {
 		c.Seeds = 1
@@ -101,7 +112,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		Report:    sim.Report{Scenario: s.Name, Engine: cfg.Engine, Peers: s.Peers, Seconds: s.Duration.Seconds(), Target: s.Target},
 		FirstSeed: cfg.Seed, Dissemination: map[string]string{},
 	}
-	systems := []string{stack.Murmuration}
+	systems := []string{cfg.System}
 	if cfg.Against != "" {
 		systems = append(systems, cfg.Against)
 	}
@@ -130,7 +141,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if rep.Stopped && len(rep.Systems) > 0 {
 		rep.Seconds = float64(len(rep.Systems[len(rep.Systems)-1].Series))
 	}
-	if cfg.Engine == Stack {
+	if cfg.Engine == Stack && cfg.System == stack.Murmuration {
 		rep.Note = "murmuration is what mesh.Node does in this version (" + stack.Dissemination(stack.Murmuration) + ")"
 	}
 	return rep, nil
@@ -146,33 +157,83 @@ type turn struct {
 // one runs a system once.
 type one func(ctx context.Context, system string, seed uint64, progress func(done, total time.Duration)) (sim.Result, *sim.Detail, error)
 
-// seeds runs a system with each seed. Of a run that was stopped it keeps what there is where no run was completed.
+// alone is the number of peers from which on one run of the model engine takes all processors.
+const alone = 1000
+
+// crew returns how many runs go on at a time. The stack's take too much memory, and the runtime's one virtual clock.
+func (t *turn) crew() int {
+	if t.cfg.Engine == Stack || t.cfg.Scenario.Peers >= alone {
+		return 1
+	}
+	return min(runtime.GOMAXPROCS(0), t.cfg.Seeds)
+}
+
+// outcome is what came of one run.
+type outcome struct {
+	result sim.Result
+	detail *sim.Detail
+	whole  bool
+	err    error
+}
+
+// seeds runs a system with each seed. Of runs that were stopped it keeps one where none was completed.
 func (t *turn) seeds(ctx context.Context, run one) (results []sim.Result, detail *sim.Detail, err error) {
-	for i := range t.cfg.Seeds {
-		n := t.first + i
-		progress := func(done, total time.Duration) {
-			if t.cfg.Progress != nil {
-				t.cfg.Progress(Progress{
-					System: t.system, Run: n + 1, Runs: t.runs, Done: done, Total: total,
-					Part: (float64(n) + float64(done)/float64(total)) / float64(t.runs),
+	var mu sync.Mutex // for what follows, and to tell progress
+	next, part := 0, make([]float64, t.cfg.Seeds)
+	runs := make([]outcome, t.cfg.Seeds)
+	var crew sync.WaitGroup
+	for range t.crew() {
+		crew.Go(func() {
+			for {
+				mu.Lock()
+				i := next
+				next++
+				mu.Unlock()
+				if i >= t.cfg.Seeds || ctx.Err() != nil {
+					return
+				}
+				x := &runs[i]
+				x.result, x.detail, x.err = run(ctx, t.system, t.cfg.Seed+uint64(i), func(done, total time.Duration) {
+					mu.Lock()
+					defer mu.Unlock()
+					part[i] = float64(done) / float64(total)
+					t.tell(i, done, total, part)
 				})
+				x.whole = x.err == nil
 			}
-		}
-		r, d, err := run(ctx, t.system, t.cfg.Seed+uint64(i), progress)
-		if ctx.Err() != nil {
-			if len(results) == 0 && r.Latency.Max > 0 {
-				results, detail = append(results, r), d
+		})
+	}
+	crew.Wait()
+	for i := range runs {
+		switch x := &runs[i]; {
+		case x.whole:
+			if results = append(results, x.result); detail == nil {
+				detail = x.detail
 			}
-			return results, detail, nil
+		case x.err != nil && ctx.Err() == nil:
+			return nil, nil, x.err
 		}
-		if err != nil {
-			return nil, nil, err
-		}
-		if results = append(results, r); i == 0 {
-			detail = d
+	}
+	for i := 0; len(results) == 0 && i < len(runs); i++ {
+		if runs[i].result.Latency.Max > 0 {
+			results, detail = append(results, runs[i].result), runs[i].detail
 		}
 	}
 	return results, detail, nil
+}
+
+// tell says how far the trial is.
+func (t *turn) tell(i int, done, total time.Duration, part []float64) {
+	if t.cfg.Progress == nil {
+		return
+	}
+	sum := float64(t.first)
+	for _, p := range part {
+		sum += p
+	}
+	t.cfg.Progress(Progress{
+		System: t.system, Run: t.first + i + 1, Runs: t.runs, Done: done, Total: total, Part: sum / float64(t.runs),
+	})
 }
 
 func (c *Config) stack(ctx context.Context, system string, seed uint64, progress func(done, total time.Duration)) (sim.Result, *sim.Detail, error) {
@@ -183,7 +244,7 @@ func (c *Config) stack(ctx context.Context, system string, seed uint64, progress
 
 func (c *Config) model(ctx context.Context, _ string, seed uint64, progress func(done, total time.Duration)) (sim.Result, *sim.Detail, error) {
 	began := time.Now()
-	r, d, err := model.RunDetailed(ctx, c.Scenario, seed, func(p model.Progress) { progress(p.Done, p.Total) })
+	r, d, err := model.Run(ctx, c.Scenario, seed, func(p model.Progress) { progress(p.Done, p.Total) })
 	r.Cost.Seconds = time.Since(began).Seconds()
 	return r, d, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,20 +87,44 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// TestStopped keeps the runs that were completed.
+// TestStopped keeps the runs that were completed, or else what there is of one.
 func TestStopped(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	rep, err := Run(ctx, Config{Scenario: small(t), Engine: Model, Seeds: 5, Progress: func(p Progress) {
-		if p.Run == 2 && p.Done > time.Second {
-			stop()
+	for _, x := range []struct {
+		run  int
+		at   time.Duration
+		want int
+	}{{runtime.GOMAXPROCS(0) + 1, time.Second, runtime.GOMAXPROCS(0)}, {1, 7 * time.Second, 1}} {
+		ctx, stop := context.WithCancel(t.Context())
+		s := small(t)
+		s.Duration = 10 * time.Second
+		rep, err := Run(ctx, Config{Scenario: s, Engine: Model, Seeds: 50, Progress: func(p Progress) {
+			if p.Run == x.run && p.Done > x.at {
+				stop()
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}})
-	if err != nil {
-		t.Fatal(err)
+		if !rep.Stopped || rep.Seeds < 1 || rep.Seeds > x.want || len(rep.Systems) != 1 || rep.Systems[0].Lost > 0 || rep.Systems[0].Latency.P50 <= 0 {
+			t.Errorf("%+v", rep)
+		}
+		stop()
 	}
-	if !rep.Stopped || rep.Seeds != 1 || len(rep.Systems) != 1 {
-		t.Errorf("%+v", rep)
+}
+
+// TestSeedsAlike: runs side by side give what each gives by itself.
+func TestSeedsAlike(t *testing.T) {
+	p50 := func(seed uint64, seeds int) float64 {
+		rep, err := Run(t.Context(), Config{Scenario: small(t), Engine: Model, Seed: seed, Seeds: seeds})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rep.Systems[0].Latency.P50
+	}
+	each := []float64{p50(5, 1), p50(6, 1), p50(7, 1)}
+	slices.Sort(each)
+	if got := p50(5, 3); got != each[1] {
+		t.Errorf("median of three p50 is %v, of %v one by one", got, each)
 	}
 }
 
@@ -112,7 +138,7 @@ func TestDefaults(t *testing.T) {
 		}
 	}
 	for _, c := range []Config{
-		{Engine: "steam"}, {Against: "pigeons"}, {Engine: Model, Against: "gossipsub"}, {Seeds: -1}, {Seeds: 1e6},
+		{Engine: "steam"}, {Against: "pigeons"}, {System: "pigeons"}, {System: "gossipsub", Against: "gossipsub"}, {Engine: Model, System: "gossipsub"}, {Engine: Model, Against: "gossipsub"}, {Seeds: -1}, {Seeds: 1e6},
 	} {
 		c.Scenario = small(t)
 		if _, err := Run(t.Context(), c); !errors.Is(err, ErrUsage) {

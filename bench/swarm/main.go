@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// scenarios of the table, in its order.
+var scenarios = []string{
+	"venue50", "home200", "tight200", "tight500", "world500", "churn200", "flash", "liars", "planet10k",
+}
+
+// What measures: the model engine, the stack engine, and stock gossipsub on the stack engine.
+const (
+	onModel = "model"
+	onStack = "stack"
+	stock   = "gossipsub"
+)
+
+var kinds = []string{onModel, onStack, stock}
+
+// Audiences up to which an engine is asked: the stack has real nodes, and stock gossipsub six copies of everything.
+var most = map[string]int{onModel: 1 << 20, onStack: 500, stock: 200}
+
+// job is one measurement.
+type job struct {
+	Scenario string
+	Kind     string
+	Seeds    int
+	Peers    int           // 0: the scenario's
+	For      time.Duration // 0: the scenario's
+	file     string
+}
+
+// args returns the arguments of murmur.
+func (j job) args() []string {
+	engine := j.Kind
+	if j.Kind == stock {
+		engine = onStack
+	}
+	a := []string{"sim", j.Scenario, "--engine", engine}
+	if j.Kind == stock {
+		a = append(a, "--system", stock)
+	}
+	if j.Peers > 0 {
+		a = append(a, "--peers", fmt.Sprint(j.Peers))
+	}
+	if j.For > 0 {
+		a = append(a, "--for", j.For.String())
+	}
+	return append(a, "--seeds", fmt.Sprint(j.Seeds))
+}
+
+// options are the flags.
+type options struct {
+	root, murmur string
+	only         string
+	engines      string
+	seeds        int
+	measured     time.Duration
+	skip, growth bool
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.root, "C", ".", "the repository")
+	flag.StringVar(&o.murmur, "murmur", "bin/murmur", "the command to measure with")
+	flag.StringVar(&o.only, "only", "", "scenarios, with commas between them; none: only write table and plot")
+	flag.StringVar(&o.engines, "engine", "", "model, stack, gossipsub (stock gossipsub, on the stack engine), with commas between them; default all")
+	flag.IntVar(&o.seeds, "seeds", 3, "runs of each; planet10k has one")
+	flag.DurationVar(&o.measured, "for", 0, "virtual time to measure, instead of the scenarios' 60s")
+	flag.BoolVar(&o.skip, "skip", false, "leave out what is measured already in this version")
+	flag.BoolVar(&o.growth, "growth", false, "latency by audience instead of the table's scenarios")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := o.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "swarm:", err)
+		os.Exit(1) //nolint:gocritic // nothing is left for stop to do
+	}
+}
+
+func (o *options) run(ctx context.Context) error {
+	store := store{filepath.Join(o.root, "bench", "swarm", "results")}
+	jobs, err := o.jobs()
+	if err != nil {
+		return err
+	}
+	version, err := version(ctx, o.root)
+	if err != nil {
+		return err
+	}
+	for i, j := range jobs {
+		if old, err := store.read(j.file); err == nil && o.skip && old.Version == version && old.Command == command(j) {
+			fmt.Fprintf(os.Stderr, "[%d of %d] %s: measured already\n", i+1, len(jobs), j.file)
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "[%d of %d] %s\n", i+1, len(jobs), command(j))
+		began := time.Now()
+		r, err := measure(ctx, o.murmur, j)
+		if err != nil {
+			return errors.Join(err, o.show(store))
+		}
+		r.Version, r.Seconds = version, time.Since(began).Round(time.Second).Seconds()
+		if err := store.write(j.file, r); err != nil {
+			return err
+		}
+	}
+	return o.show(store)
+}
+
+// jobs returns what the flags ask for.
+func (o *options) jobs() ([]job, error) {
+	if o.only == "none" {
+		return nil, nil
+	}
+	want := kinds
+	if o.engines != "" {
+		want = strings.Split(o.engines, ",")
+	}
+	for _, k := range want {
+		if !slices.Contains(kinds, k) {
+			return nil, fmt.Errorf("--engine: %q is none of %s", k, strings.Join(kinds, ", "))
+		}
+	}
+	if o.growth {
+		return o.audiences(want), nil
+	}
+	names := scenarios
+	if o.only != "" {
+		names = strings.Split(o.only, ",")
+	}
+	var jobs []job
+	for _, k := range want {
+		for _, name := range names {
+			s, err := load(name)
+			if err != nil {
+				return nil, err
+			}
+			if s.Peers > most[k] {
+				continue
+			}
+			j := job{Scenario: name, Kind: k, Seeds: o.seeds, For: o.measured, file: name + "-" + k}
+			if s.Peers >= 10_000 {
+				j.Seeds = 1
+			}
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs, nil
+}
+
+// audiences returns the measurements of the growth plot.
+func (o *options) audiences(kinds []string) []job {
+	var jobs []job
+	for _, k := range kinds {
+		for _, n := range []int{50, 100, 200, 500, 1000, 2000, 5000, 10_000} {
+			if k == onModel || k == onStack && n <= 200 {
+				j := job{Scenario: growthScenario, Kind: k, Seeds: o.seeds, Peers: n, For: 15 * time.Second, file: fmt.Sprintf("growth-%s-%d", k, n)}
+				if n >= 5000 {
+					j.Seeds = 1
+				}
+				jobs = append(jobs, j)
+			}
+		}
+	}
+	return jobs
+}
+
+// growthScenario is the one whose audience grows.
+const growthScenario = "planet10k"

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"murmuration/sim"
+	"murmuration/sim/trial"
+)
+
+// record is one measurement as it is kept.
+type record struct {
+	Command string       `json:"command"`
+	Version string       `json:"version"` // the last commit that changed more than bench
+	Seconds float64      `json:"seconds"` // of wall time; other programs may have run beside it
+	Report  trial.Report `json:"report"`
+}
+
+func command(j job) string { return "murmur " + strings.Join(j.args(), " ") }
+
+func load(name string) (*sim.Scenario, error) { return sim.Load(name) }
+
+// measure runs murmur sim. Its progress goes to standard error.
+func measure(ctx context.Context, murmur string, j job) (*record, error) {
+	// The interrupt of a terminal reaches it by itself: it prints what there is, and is not killed for it.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), murmur, append(j.args(), "--json")...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("%s: %w", command(j), err)
+	}
+	r := &record{Command: command(j)}
+	if err := json.Unmarshal(out.Bytes(), &r.Report); err != nil {
+		return nil, fmt.Errorf("%s: %w", command(j), err)
+	}
+	if r.Report.Stopped || ctx.Err() != nil {
+		return nil, fmt.Errorf("%s: stopped, not kept", command(j))
+	}
+	return r, nil
+}
+
+// version names what is measured: the last commit that changed anything but bench, and a plus where files differ from
+// it.
+func version(ctx context.Context, root string) (string, error) {
+	git := func(args ...string) (string, error) {
+		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", root}, args...)...).Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	v, err := git("log", "-1", "--format=%h", "--", "*.go", "*.yaml", ":!bench")
+	if err != nil {
+		return "", fmt.Errorf("git log: %w", err)
+	}
+	if changed, err := git("status", "--porcelain", "--", "*.go", "*.yaml", ":!bench"); err != nil {
+		return "", fmt.Errorf("git status: %w", err)
+	} else if changed != "" {
+		v += "+"
+	}
+	return v, nil
+}
+
+// store is the folder of measurements.
+type store struct{ dir string }
+
+func (s store) read(name string) (*record, error) {
+	b, err := os.ReadFile(filepath.Join(s.dir, name+".json"))
+	if err != nil {
+		return nil, err
+	}
+	r := &record{}
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(r.Report.Systems) == 0 {
+		return nil, fmt.Errorf("%s: %w", name, errors.ErrUnsupported)
+	}
+	return r, nil
+}
+
+func (s store) write(name string, r *record) error {
+	b, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.dir, name+".json"), append(b, '\n'), 0o644)
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"murmuration/sim"
+)
+
+// show writes table and plot from what is kept.
+func (o *options) show(s store) error {
+	var b strings.Builder
+	b.WriteString(preface)
+	for _, part := range []struct{ kind, title string }{
+		{onStack, "Real nodes: the stack engine"},
+		{onModel, "The protocol alone: the model engine"},
+		{stock, "Stock gossipsub, whole messages, on the stack engine"},
+	} {
+		rows, err := s.rows(part.kind)
+		if err != nil {
+			return err
+		}
+		if rows == "" {
+			rows = "Not measured yet.\n"
+		} else {
+			rows = columns + rows
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s", part.title, rows)
+	}
+	agree, err := s.agreement()
+	if err != nil {
+		return err
+	}
+	b.WriteString(agree)
+	growth, err := s.growth()
+	if err != nil {
+		return err
+	}
+	if len(growth) > 0 {
+		b.WriteString(growth.text())
+		if err := growth.draw(filepath.Join(o.root, "bench", "growth.svg")); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(o.root, "bench", "SWARM.md"), []byte(b.String()), 0o644)
+}
+
+const preface = `# How chunks spread, measured
+
+Written by ` + "`go run ./bench/swarm`" + ` from swarm/results, one file a row: the command, the version, all figures and their
+course over time. Repeat a row by its command after ` + "`make build`" + `, or with ` + "`go run ./bench/swarm --only SCENARIO --engine ENGINE`" + `.
+
+3 Mbit/s in chunks of 250 ms, independent chunks three times the average; from the origin's publishing to the chunk
+complete at the peer, in virtual time, after 15 s of warm-up; medians over the seeds. In brackets the target, with ✗ where
+it is missed. Lost: later than 2 s. Bytes: received on streams, over bytes of media. Floor: the direct one-way delay plus one fragment's time on the origin's uplink
+and on the peer's downlink; above it: how much more the median peer, and the slowest hundredth, wait.
+`
+
+const columns = `| scenario | p50 ms | p99 ms | lost | bytes | start-up p50 / p95 ms | floor p50 / p99 ms | above it p50 / p99 ms | origin's copies | s measured, seeds | command |
+|---|---|---|---|---|---|---|---|---|---|---|
+`
+
+func (s store) rows(kind string) (string, error) {
+	var b strings.Builder
+	names := scenarios
+	for _, extra := range sim.Names() {
+		if !slices.Contains(names, extra) {
+			names = append(slices.Clone(names), extra)
+		}
+	}
+	for _, name := range names {
+		rec, err := s.read(name + "-" + kind)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return "", err
+		}
+		b.WriteString(row(rec))
+	}
+	return b.String(), nil
+}
+
+func row(rec *record) string {
+	r, t := &rec.Report.Systems[0], &rec.Report.Target
+	lost, judged := 0.0, t.Lost != nil
+	if judged {
+		lost = *t.Lost
+	}
+	start := against(r.Startup.P50, t.StartupP50, t.StartupP50 > 0, ms) + " / " + against(r.Startup.P95, t.StartupP95, t.StartupP95 > 0, ms)
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %.0f / %.0f | %.0f / %.0f | %.1f | %.0f, %d | `%s` at %s |\n",
+		rec.Report.Scenario,
+		against(r.Latency.P50, t.P50, t.P50 > 0, ms), against(r.Latency.P99, t.P99, t.P99 > 0, ms),
+		against(r.Lost, lost, judged, percent), against(r.Overhead, t.Overhead, t.Overhead > 0, share),
+		start, r.Floor.P50, r.Floor.P99, r.Latency.P50-r.Floor.P50, r.Latency.P99-r.Floor.P99, r.Copies,
+		rec.Report.Seconds, rec.Report.Seeds, rec.Command, rec.Version)
+}
+
+// against writes a figure and its target.
+func against(got, want float64, judged bool, write func(float64) string) string {
+	switch {
+	case !judged:
+		return write(got)
+	case got > want:
+		return fmt.Sprintf("**%s** (%s ✗)", write(got), write(want))
+	}
+	return fmt.Sprintf("%s (%s)", write(got), write(want))
+}
+
+func ms(v float64) string    { return fmt.Sprintf("%.0f", v) }
+func share(v float64) string { return fmt.Sprintf("%.3f", v) }
+
+func percent(v float64) string {
+	if v == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%.3g %%", v*100)
+}
+
+// agreement says how far the engines are apart where both have measured.
+func (s store) agreement() (string, error) {
+	var b strings.Builder
+	for _, name := range scenarios {
+		a, err := s.read(name + "-" + onStack)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return "", err
+		}
+		m, err := s.read(name + "-" + onModel)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return "", err
+		}
+		x, y := a.Report.Systems[0].Latency, m.Report.Systems[0].Latency
+		if x.P50 > 0 && x.P99 > 0 {
+			fmt.Fprintf(&b, "| %s | %+.0f %% | %+.0f %% |\n", name, 100*(y.P50/x.P50-1), 100*(y.P99/x.P99-1))
+		}
+	}
+	if b.Len() == 0 {
+		return "", nil
+	}
+	return "\n## The model's latency against the stack's\n\n| scenario | p50 | p99 |\n|---|---|---|\n" + b.String(), nil
+}
