@@ -1,0 +1,307 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/ipfs/go-cid"
+
+	"murmuration/chunker/envelope"
+	"murmuration/mesh"
+	"murmuration/node/archive"
+)
+
+const (
+	// keepEvery is how often a keeper looks for what is missing, and again after something went wrong.
+	keepEvery = 30 * time.Second
+	// countEvery is how often the DHT is asked how many others have a recording.
+	countEvery = 30 * time.Minute
+	// countMost is how far others are counted: more than enough.
+	countMost = 20
+	// stalled is how long the fetching of a recording may bring nothing before another one gets its turn.
+	stalled = time.Minute
+	// mendEvery is how often the gaps of a live recording are asked for.
+	mendEvery = 5 * time.Second
+	// mendMost is how many chunks are asked for at once to fill a gap.
+	mendMost = 256
+)
+
+// keeper keeps a channel's recordings: those of live broadcasts whole, and finished ones within the limits set.
+type keeper struct {
+	*library
+	channel envelope.Channel
+	tell    func(string)
+	changed func()
+
+	poke    chan struct{}         // one token: the record or the store has changed
+	tried   map[cid.Cid]time.Time // when the fetching of a root last failed
+	failing map[cid.Cid]bool      // it was said already
+	counted map[cid.Cid]time.Time // when the others that have it were last counted
+}
+
+func (l *library) keeper(channel envelope.Channel, tell func(string), changed func()) *keeper {
+	return &keeper{
+		library: l, channel: channel, tell: tell, changed: changed, poke: make(chan struct{}, 1),
+		tried: map[cid.Cid]time.Time{}, failing: map[cid.Cid]bool{}, counted: map[cid.Cid]time.Time{},
+	}
+}
+
+// wake makes the keeper look at the record now.
+func (k *keeper) wake() {
+	select {
+	case k.poke <- struct{}{}:
+	default:
+	}
+}
+
+// run fetches what is to be kept and lets go of what is not, until ctx ends.
+func (k *keeper) run(ctx context.Context) error {
+	if k.store == nil {
+		return nil
+	}
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-k.poke:
+		}
+		k.letGo()
+		for ctx.Err() == nil {
+			next, ok := k.next(ctx)
+			if !ok {
+				break
+			}
+			k.fetch(ctx, next)
+			k.letGo()
+		}
+		k.count(ctx)
+	}
+}
+
+// letGo deletes what Keep does not want any more, and the oldest where the disk limit is passed.
+func (k *keeper) letGo() {
+	now := time.Now()
+	newer := 0
+	for _, i := range k.store.List() {
+		if i.Key.Channel != k.channel || i.Own {
+			continue
+		}
+		wanted := k.cfg.Keep.wants(i.Started, newer, now)
+		newer++
+		if wanted || i.Pinned || i.State == archive.Live {
+			continue
+		}
+		k.remove(i.Key, "it is not among those to keep")
+	}
+	k.makeRoom(0)
+}
+
+// makeRoom deletes the oldest recordings where the limit is passed, or would be with need more bytes; it reports whether
+// there is room then.
+func (k *keeper) makeRoom(need int64) bool {
+	quota := k.quota()
+	for _, key := range archive.Evict(k.store.List(), quota, need) {
+		k.remove(key, "the disk limit is reached")
+	}
+	return k.store.Usage().Bytes+need <= quota
+}
+
+func (k *keeper) remove(key archive.Key, why string) {
+	if err := k.store.Remove(key); err != nil {
+		k.log.Warn("a recording is not deleted", "recording", key, "err", err)
+		return
+	}
+	k.log.Info("recording deleted", "recording", key, "reason", why)
+	k.tell(fmt.Sprintf("deleted   recording %s: %s", key.Broadcast, why))
+}
+
+// quota returns the most bytes that the store may take.
+func (l *library) quota() int64 {
+	if l.cfg.Disk > 0 {
+		return l.cfg.Disk
+	}
+	u := l.store.Usage()
+	if u.Free == 0 {
+		return 1 << 62 // not known here
+	}
+	return u.Bytes + u.Free - (u.Bytes+u.Free)/10
+}
+
+// next returns the recording to fetch now: of those that are wanted and not whole here, that which the fewest others
+// have, and of equals the newest.
+func (k *keeper) next(ctx context.Context) (mesh.RecordingInfo, bool) {
+	now := time.Now()
+	var wanted []mesh.RecordingInfo
+	for newer, r := range k.listed(k.channel) {
+		if !k.cfg.Keep.wants(r.Started, newer, now) || now.Sub(k.tried[r.Root]) < keepEvery || k.has(r.Root) {
+			continue
+		}
+		wanted = append(wanted, r)
+	}
+	if len(wanted) == 0 {
+		return mesh.RecordingInfo{}, false
+	}
+	for _, r := range wanted[:min(len(wanted), countMost)] {
+		k.countOthers(ctx, r.Root)
+	}
+	slices.SortStableFunc(wanted, func(a, b mesh.RecordingInfo) int { return k.others(a.Root) - k.others(b.Root) })
+	for _, r := range wanted {
+		if rec, ok := k.store.Lookup(archive.Key{Channel: k.channel, Broadcast: r.Broadcast}); ok && rec.Info().State != archive.Live {
+			return r, true // most of it is here already
+		}
+		if k.wouldFit(r) {
+			return r, true
+		}
+		k.tried[r.Root] = now // not now
+	}
+	return mesh.RecordingInfo{}, false
+}
+
+// wouldFit reports whether a recording fits into the limit without the deletion of a newer one.
+func (k *keeper) wouldFit(r mesh.RecordingInfo) bool {
+	list := k.store.List()
+	room := k.quota() - k.store.Usage().Bytes
+	for _, key := range archive.Evict(list, k.quota(), r.Size) {
+		i := slices.IndexFunc(list, func(i archive.Info) bool { return i.Key == key })
+		if i < 0 || !list[i].Started.Before(r.Started) {
+			return false
+		}
+		room += list[i].Size
+	}
+	return room >= r.Size
+}
+
+// has reports whether the recording with this root is whole here.
+func (l *library) has(root cid.Cid) bool {
+	if l.store == nil {
+		return false
+	}
+	rec, ok := l.store.ByRoot(root)
+	if !ok {
+		return false
+	}
+	i := rec.Info()
+	return i.State == archive.Finished
+}
+
+// fetch makes a recording whole here.
+func (k *keeper) fetch(ctx context.Context, r mesh.RecordingInfo) {
+	if !k.makeRoom(r.Size) {
+		k.tried[r.Root] = time.Now()
+		return
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watchdog := time.AfterFunc(stalled, func() { cancel(errStalled) })
+	defer watchdog.Stop()
+	session := k.session(ctx)
+	defer session.Close() //nolint:errcheck // it ends with ctx
+	key := archive.Key{Channel: k.channel, Broadcast: r.Broadcast}
+	_, err := k.store.Adopt(ctx, key, r.Root, session, func(int64, int64) { watchdog.Reset(stalled) })
+	if err != nil {
+		k.tried[r.Root] = time.Now()
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, archive.ErrFull) {
+			err = cause
+		}
+		if !k.failing[r.Root] && !errors.Is(err, context.Canceled) {
+			k.failing[r.Root] = true
+			k.log.Warn("a recording is not whole yet", "broadcast", r.Broadcast, "root", r.Root, "err", err)
+		}
+		return
+	}
+	delete(k.failing, r.Root)
+	k.log.Info("recording kept", "broadcast", r.Broadcast, "root", r.Root, "bytes", r.Size)
+	k.tell(fmt.Sprintf("recording %q (%s) is kept here: /ipfs/%s", r.Title, r.Broadcast, r.Root))
+	k.exchange.Announce()
+	k.changed()
+}
+
+// errStalled says that nobody brings the blocks of a recording.
+var errStalled = errors.New("nobody brings its blocks")
+
+// others returns how many others have a recording, zero where that is not known.
+func (l *library) others(root cid.Cid) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.replicas[root]
+}
+
+// count asks now and again how many others have each recording that is kept here.
+func (k *keeper) count(ctx context.Context) {
+	for _, r := range k.kept(k.channel) {
+		if ctx.Err() == nil {
+			k.countOthers(ctx, r.Root)
+		}
+	}
+}
+
+func (k *keeper) countOthers(ctx context.Context, root cid.Cid) {
+	now := time.Now()
+	if last, ok := k.counted[root]; ok && now.Sub(last) < countEvery {
+		return
+	}
+	// Some earlier, some later, so that not all seeds ask at once.
+	k.counted[root] = now.Add(-rand.N(countEvery / 4))
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	found, err := k.exchange.Providers(ctx, root, countMost)
+	if err != nil && len(found) == 0 {
+		return
+	}
+	k.mu.Lock()
+	k.replicas[root] = len(found)
+	k.mu.Unlock()
+	k.changed()
+}
+
+// mend fills the gaps of a recording whose broadcast is on, from the peers of its track, until ctx ends.
+func mend(ctx context.Context, rec *archive.Recording, track *mesh.Track) {
+	tick := time.NewTicker(mendEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		here, ok := rec.Track(mainTrack)
+		if !ok || rec.Info().Full {
+			continue
+		}
+		for _, gap := range here.Gaps() {
+			if ctx.Err() != nil || !mendGap(ctx, rec, track, gap) {
+				break
+			}
+		}
+	}
+}
+
+// mendGap asks for a gap's chunks and reports whether they came. The mesh asks for the newest itself.
+func mendGap(ctx context.Context, rec *archive.Recording, track *mesh.Track, gap archive.Gap) bool {
+	if gap.Open {
+		return true
+	}
+	for from := gap.From; !gap.To.Less(from); from.Seq += mendMost {
+		to := gap.To
+		if to.Seq-from.Seq >= mendMost {
+			to.Seq = from.Seq + mendMost - 1
+		}
+		chunks, err := track.FetchChunks(ctx, from, to)
+		for _, c := range chunks {
+			if _, err := rec.Append(c); err != nil {
+				return false
+			}
+		}
+		if err != nil {
+			return false
+		}
+	}
+	return true
+}
