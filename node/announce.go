@@ -111,6 +111,7 @@ func (o *Origin) announce() error {
 		}
 	}
 	rec.Broadcasts = dropEnded(rec.Broadcasts, listedEnded)
+	rec.Recordings = o.listRecordings()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if err := o.save(); err != nil {

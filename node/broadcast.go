@@ -12,6 +12,7 @@ import (
 	"murmuration/chunker"
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
+	"murmuration/node/archive"
 )
 
 // mainTrack is the track with picture and sound.
@@ -37,10 +38,11 @@ type broadcast struct {
 	grace     time.Duration // how long a feed that broke off may take to return
 	webhook   string        // of this broadcast alone; may be empty
 
-	live     func(*broadcast)           // told once, when the first chunk is out
-	over     func(*broadcast)           // told when the grace is over; is to end it
-	record   func(envelope.Chunk) error // takes each chunk before it is published; may be nil
-	finished func(*broadcast)           // told once, when it has ended; may be nil
+	live      func(*broadcast)                  // told once, when the first chunk is out
+	over      func(*broadcast)                  // told when the grace is over; is to end it
+	record    func(envelope.Chunk) error        // takes each chunk before it is published; may be nil
+	recording func() (*archive.Recording, bool) // what record has kept; may be nil
+	finished  func(*broadcast)                  // told once, when it has ended; may be nil
 
 	mu      sync.Mutex // the publisher's goroutine against all others
 	title   string
@@ -96,7 +98,7 @@ func (b *broadcast) open() error {
 	if started.IsZero() {
 		started = b.created
 	}
-	shown, err := b.host.show(mesh.ChannelOf(b.key), mesh.BroadcastInfo{ID: b.id, Title: b.title, Started: started}, mesh.JoinConfig{Publish: true})
+	shown, err := b.host.show(mesh.ChannelOf(b.key), mesh.BroadcastInfo{ID: b.id, Title: b.title, Started: started}, b.recording, mesh.JoinConfig{Publish: true})
 	if err != nil {
 		return err
 	}

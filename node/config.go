@@ -24,6 +24,7 @@ var (
 	ErrKey    = errors.New("unusable key file")
 	ErrListen = errors.New("cannot listen")
 	ErrFeed   = errors.New("unusable feed")
+	ErrStore  = errors.New("unusable recordings")
 )
 
 // Config is what every role shares. The zero value works: keys in the user's configuration folder, random ports, HTTP
@@ -60,6 +61,9 @@ type Config struct {
 	// Window is how much of each broadcast is kept in memory for rewinding and for peers that lack something.
 	// Default 60 s.
 	Window time.Duration
+
+	// Recordings says what is kept on disk. A viewer keeps nothing unless Recordings.Dir is given.
+	Recordings Recordings
 
 	// Tell takes lines for the human who started the program: on air, feed lost, broadcast ended. May be nil.
 	Tell func(line string)

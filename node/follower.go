@@ -26,6 +26,7 @@ type follower struct {
 	link mesh.Link
 	feed *mesh.Feed
 	all  bool // every live broadcast, as a seed does; else the one that is on
+	keep *keeper
 
 	mu       sync.Mutex
 	watching map[string]*watch
@@ -45,7 +46,10 @@ func (p *participant) follow(link mesh.Link, all bool) (*follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &follower{participant: p, link: link, feed: feed, all: all, watching: map[string]*watch{}}, nil
+	return &follower{
+		participant: p, link: link, feed: feed, all: all, watching: map[string]*watch{},
+		keep: p.library.keeper(link.Channel, p.cfg.Tell, p.shim.Changed),
+	}, nil
 }
 
 // run follows the channel until ctx ends.
@@ -56,6 +60,7 @@ func (f *follower) run(ctx context.Context) error {
 			f.cfg.Tell("none of the link's peers can be reached yet; still trying (is the link current? does a firewall block UDP?)")
 		}
 	})
+	f.wg.Go(func() { f.keep.run(ctx) })
 	if f.link.Broadcast != "" {
 		waiting, cancel := context.WithTimeout(ctx, recordWait)
 		rec, err := f.feed.Next(waiting)
@@ -84,6 +89,8 @@ func (f *follower) update(ctx context.Context, rec mesh.Record) {
 		f.title = rec.Title
 	}
 	f.participant.mu.Unlock()
+	f.library.learn(rec)
+	f.keep.wake()
 	live := map[string]bool{}
 	for _, b := range rec.Live() {
 		live[b.ID] = true
@@ -127,7 +134,8 @@ func (f *follower) watch(ctx context.Context, info mesh.BroadcastInfo) {
 	if f.watching[info.ID] != nil {
 		return
 	}
-	s, err := f.show(f.link.Channel, info, mesh.JoinConfig{})
+	recording := f.keep.begin(info)
+	s, err := f.show(f.link.Channel, info, recording, mesh.JoinConfig{})
 	if err != nil {
 		f.log.Warn("broadcast not joined", "broadcast", info.ID, "err", err)
 		return
@@ -151,7 +159,11 @@ func (f *follower) attend(ctx context.Context, w *watch, s *showing) {
 	defer stop()
 	forget := context.AfterFunc(w.gone, func() { time.AfterFunc(endWait, stop) })
 	defer forget()
+	if rec, ok := s.past.kept(); ok {
+		f.wg.Go(func() { mend(receiving, rec, s.track) })
+	}
 	err := s.receive(receiving, f.participant)
+	f.keep.wake()
 	if ctx.Err() == nil {
 		if err == nil {
 			f.cfg.Tell("ended     " + s.info.ID)

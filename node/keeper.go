@@ -50,6 +50,27 @@ func (l *library) keeper(channel envelope.Channel, tell func(string), changed fu
 	}
 }
 
+// begin opens the recording of a live broadcast, where the limits allow it. What it returns may be nil.
+func (k *keeper) begin(info mesh.BroadcastInfo) func() (*archive.Recording, bool) {
+	if k.store == nil {
+		return nil
+	}
+	key := archive.Key{Channel: k.channel, Broadcast: info.ID}
+	if !k.makeRoom(0) {
+		k.tell(fmt.Sprintf("recording %s is not kept: the disk limit of %d bytes is reached by what may not be deleted", info.ID, k.quota()))
+		return nil
+	}
+	rec, err := k.store.Create(key, archive.Meta{Title: info.Title, Started: info.Started})
+	if errors.Is(err, archive.ErrFinished) {
+		return func() (*archive.Recording, bool) { return k.store.Lookup(key) }
+	}
+	if err != nil {
+		k.tell(fmt.Sprintf("recording %s is not kept: %v", info.ID, err))
+		return nil
+	}
+	return func() (*archive.Recording, bool) { return rec, true }
+}
+
 // wake makes the keeper look at the record now.
 func (k *keeper) wake() {
 	select {

@@ -19,7 +19,7 @@ import (
 	"murmuration/node/archive"
 	"murmuration/node/archive/exchange"
 	"murmuration/node/archive/gateway"
-	"murmuration/node/archive/unixfs/still"
+	"murmuration/node/archive/unixfs"
 )
 
 // library is what a participant keeps of broadcasts, and its trade in it with other IPFS nodes.
@@ -35,6 +35,7 @@ type library struct {
 	bulletin block                            // the own channel's record, as its IPNS name points at it
 	latest   block                            // the record that was asked for last by its channel's name here
 	replicas map[cid.Cid]int                  // how many others have it, as far as the DHT tells
+	playing  *mesh.RecordingInfo              // what a replay plays
 }
 
 // block is a small one that is kept in memory.
@@ -55,7 +56,7 @@ func openLibrary(cfg Recordings, n *mesh.Node, upload int64, metrics prometheus.
 			}
 			l.cfg.Dir = dir
 		}
-		store, err := archive.Open(archive.Config{Dir: l.cfg.Dir, Still: still.Maker(), Log: log})
+		store, err := archive.Open(archive.Config{Dir: l.cfg.Dir, Log: log})
 		if errors.Is(err, archive.ErrLocked) {
 			return nil, fmt.Errorf("%w: %w: choose another folder with --recordings, or keep none with --no-record", ErrStore, err)
 		}
@@ -247,4 +248,14 @@ func (l *library) publishName(ctx context.Context, key ed25519.PrivateKey, rec m
 	l.mu.Unlock()
 	l.exchange.Announce()
 	return l.exchange.PublishName(ctx, key, "/ipfs/"+b.cid.String(), 0)
+}
+
+// show notes what a replay plays, for the status.
+func (l *library) show(view *unixfs.View, root cid.Cid) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.playing = &mesh.RecordingInfo{
+		Broadcast: view.Info.Broadcast, Title: view.Info.Title, Started: view.Info.Started, Duration: view.Info.Length(), Root: root,
+		Size: view.Size(),
+	}
 }

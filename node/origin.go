@@ -158,6 +158,7 @@ func (o *Origin) start() (err error) {
 			return explainListen(err, "--rtmp")
 		}
 	}
+	o.recordAll()
 	o.serveAPI()
 	if err := writeOriginFile(o.dir, strings.TrimSuffix(o.PageURL(), "/"), o.Token()); err != nil {
 		return fmt.Errorf("%w: %w", ErrKey, err)
@@ -169,6 +170,7 @@ func (o *Origin) start() (err error) {
 // before.
 func (o *Origin) begin() error {
 	o.resumeSaved()
+	o.finishLeft()
 	return o.announce()
 }
 

@@ -26,6 +26,7 @@ type participant struct {
 	log     *slog.Logger
 	mesh    *mesh.Node
 	shim    *shim.Server
+	library *library
 	started time.Time
 
 	mu      sync.Mutex
@@ -61,8 +62,25 @@ func newParticipant(name string, role mesh.Role, cfg Config) (*participant, erro
 		p.mesh.Close()
 		return nil, explainListen(err, "--http")
 	}
+	if err := p.openLibrary(metrics); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	p.log.Info("started", "role", name, "peer", p.mesh.ID(), "http", p.shim.Addr(), "token", cfg.Token)
 	return p, nil
+}
+
+// openLibrary opens what is kept, and serves it to other nodes and to players.
+func (p *participant) openLibrary(metrics prometheus.Registerer) (err error) {
+	if p.library, err = openLibrary(p.cfg.Recordings, p.mesh, p.cfg.Upload, metrics, p.log); err != nil {
+		return err
+	}
+	h, err := p.library.gateway()
+	if err != nil {
+		return err
+	}
+	p.shim.Handle("GET /ipfs/", h)
+	p.shim.Handle("GET /ipns/", h)
+	return nil
 }
 
 // explainListen turns what the system said about an address into what to do about it.
@@ -90,7 +108,11 @@ func (p *participant) Token() string { return p.cfg.Token }
 
 // Close lets go of everything. Players' waiting requests end.
 func (p *participant) Close() error {
-	return errors.Join(closed(p.shim.Close()), closed(p.mesh.Close()))
+	errs := []error{closed(p.shim.Close())}
+	if p.library != nil {
+		errs = append(errs, p.library.close())
+	}
+	return errors.Join(append(errs, closed(p.mesh.Close()))...)
 }
 
 // closed takes being closed already for success: Run closes what it served when its context ends.

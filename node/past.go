@@ -27,11 +27,16 @@ type past struct {
 // errPast says that what was before cannot be had.
 var errPast = errors.New("what was before cannot be had now")
 
-func (p *past) here() (*archive.Track, bool) {
+// kept returns the recording, where there is one.
+func (p *past) kept() (*archive.Recording, bool) {
 	if p.recording == nil {
 		return nil, false
 	}
-	rec, ok := p.recording()
+	return p.recording()
+}
+
+func (p *past) here() (*archive.Track, bool) {
+	rec, ok := p.kept()
 	if !ok {
 		return nil, false
 	}

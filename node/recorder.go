@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -145,3 +146,31 @@ func (o *Origin) publishName() {
 
 // nameTimeout bounds the publishing of a name: the public DHT takes its time.
 const nameTimeout = 2 * time.Minute
+
+const (
+	// maxListed and maxListedBytes bound the recordings in a channel record, which holds 256 and 64 KiB in all.
+	maxListed      = 200
+	maxListedBytes = 48 << 10
+	// listedBytes is what one takes besides its title, about.
+	listedBytes = 160
+)
+
+// listRecordings returns what the channel record is to list, oldest first: the recordings that are here, and those that
+// the last record listed, of another origin of this channel or of another disk. Where they are too many, the oldest go.
+func (o *Origin) listRecordings() []mesh.RecordingInfo {
+	list := o.library.kept(mesh.ChannelOf(o.cfg.ChannelKey))
+	if last, ok := o.feed.Latest(); ok {
+		for _, r := range last.Recordings {
+			if !slices.ContainsFunc(list, func(k mesh.RecordingInfo) bool { return k.Broadcast == r.Broadcast }) {
+				list = append(list, r)
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b mesh.RecordingInfo) int { return a.Started.Compare(b.Started) })
+	size, first := 0, len(list)
+	for first > 0 && len(list)-first < maxListed && size+listedBytes+len(list[first-1].Title) <= maxListedBytes {
+		first--
+		size += listedBytes + len(list[first].Title)
+	}
+	return list[first:]
+}

@@ -3,11 +3,13 @@ package node
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"murmuration/chunker"
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
+	"murmuration/node/archive"
 	"murmuration/node/shim"
 )
 
@@ -16,31 +18,53 @@ type showing struct {
 	info  mesh.BroadcastInfo
 	track *mesh.Track
 	face  *shim.Broadcast
+	past  *past
+	torn  bool // chunks are not being kept
 }
 
-// show joins a broadcast's main track and opens it on the local face.
-func (p *participant) show(channel envelope.Channel, info mesh.BroadcastInfo, join mesh.JoinConfig) (*showing, error) {
-	join.Window = p.cfg.Window
+// show joins a broadcast's main track and opens it on the local face. Recording returns what is kept of it; it may be nil.
+func (p *participant) show(
+	channel envelope.Channel, info mesh.BroadcastInfo, recording func() (*archive.Recording, bool), join mesh.JoinConfig,
+) (*showing, error) {
+	past := &past{name: mainTrack, recording: recording}
+	join.Window, join.Log = p.cfg.Window, past
 	track, err := p.mesh.Join(mesh.TrackID{Channel: channel, Broadcast: info.ID, Track: mainTrack}, join)
 	if err != nil {
 		return nil, err
 	}
+	past.track.Store(track)
 	face, err := p.shim.Open(shim.BroadcastInfo{ID: info.ID, Title: info.Title, Started: info.Started})
 	if err != nil {
 		return nil, errors.Join(err, track.Close())
 	}
-	if err := face.AddTrack(shim.TrackInfo{Name: mainTrack}, track.Window()); err != nil {
+	if err := face.AddTrack(shim.TrackInfo{Name: mainTrack}, past); err != nil {
 		face.Close()
 		return nil, errors.Join(err, track.Close())
 	}
-	s := &showing{info: info, track: track, face: face}
-	return s, nil
+	return &showing{info: info, track: track, face: face, past: past}, nil
 }
 
 // hide takes the broadcast off the mesh and the face.
 func (s *showing) hide() {
 	s.face.Close()
 	s.track.Close()
+}
+
+// keep appends a chunk to the recording, where there is one. What cannot be kept is a gap there, which is mended later;
+// it is said once.
+func (s *showing) keep(c envelope.Chunk, log *slog.Logger) {
+	rec, ok := s.past.kept()
+	if !ok {
+		return
+	}
+	_, err := rec.Append(c)
+	switch {
+	case err != nil && !s.torn && !errors.Is(err, archive.ErrFinished):
+		log.Error("not recording: the broadcast is relayed all the same", "broadcast", s.info.ID, "chunk", c.ID(), "err", err)
+	case err == nil && s.torn:
+		log.Warn("recording again", "broadcast", s.info.ID, "chunk", c.ID())
+	}
+	s.torn = err != nil
 }
 
 // push hands a verified chunk to the local face.
@@ -62,6 +86,7 @@ func (s *showing) receive(ctx context.Context, p *participant) error {
 			p.log.Info("first chunk", "broadcast", s.info.ID, "chunk", c.ID(), "age", time.Since(c.Captured))
 			p.shim.Changed()
 		}
+		s.keep(c, p.log)
 		if err := s.push(c); err != nil {
 			// A chunk that cannot be shown is a gap on the page; it is relayed all the same.
 			p.log.Warn("chunk not shown", "broadcast", s.info.ID, "chunk", c.ID(), "err", err)

@@ -8,6 +8,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"murmuration/node"
+	"murmuration/node/archive"
 )
 
 // Exit codes, as documented in --help.
@@ -17,6 +18,7 @@ const (
 	exitKey    = 3
 	exitListen = 4
 	exitFeed   = 5
+	exitStore  = 6
 )
 
 // usageError marks what the caller of the command got wrong.
@@ -56,6 +58,8 @@ func exitCode(err error) int {
 		return exitListen
 	case errors.Is(err, node.ErrFeed):
 		return exitFeed
+	case errors.Is(err, node.ErrStore), errors.Is(err, archive.ErrLocked), errors.Is(err, archive.ErrCorrupt):
+		return exitStore
 	}
 	return exitFailed
 }

@@ -36,7 +36,7 @@ the YAML file ~/.config/murmur/config.yaml, under the command's name:
     rtmp: 0.0.0.0:1935
 
 Exit codes: 0 done or stopped by a signal, 1 something failed, 2 wrong usage, 3 a key or config file is unusable,
-4 an address cannot be listened on, 5 the feed is unusable.`
+4 an address cannot be listened on, 5 the feed is unusable, 6 the recordings are.`
 
 // cli is the command line. Kong reads the tags.
 type cli struct {
@@ -44,14 +44,16 @@ type cli struct {
 	Verbose int             `short:"v" type:"counter" help:"Tell what happens (-vv: in detail)."`
 	LogJSON bool            `name:"log-json" help:"Log as JSON lines."`
 
-	Origin    originCmd    `cmd:"" help:"Publish a broadcast: takes a feed by RTMP, file or pipe."`
-	Broadcast broadcastCmd `cmd:"" help:"Start, stop, list and name the broadcasts of a running origin."`
-	Viewer    viewerCmd    `cmd:"" help:"Watch a broadcast, and pass it on."`
-	Seed      seedCmd      `cmd:"" help:"Help to carry broadcasts without watching."`
-	Demo      demoCmd      `cmd:"" help:"All of it in one process, on this machine only, with a test picture."`
-	Sim       simCmd       `cmd:"" help:"Simulate a broadcast with hundreds of peers, and measure it."`
-	ID        idCmd        `cmd:"" name:"id" help:"Print this machine's peer ID and channel, making the keys where there are none."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Origin     originCmd     `cmd:"" help:"Publish a broadcast: takes a feed by RTMP, file or pipe."`
+	Broadcast  broadcastCmd  `cmd:"" help:"Start, stop, list and name the broadcasts of a running origin."`
+	Viewer     viewerCmd     `cmd:"" help:"Watch a broadcast, and pass it on."`
+	Seed       seedCmd       `cmd:"" help:"Help to carry broadcasts without watching."`
+	Replay     replayCmd     `cmd:"" help:"Play a recording, fetching what is watched of it."`
+	Recordings recordingsCmd `cmd:"" help:"List, export, import, pin, check and delete the recordings on this machine."`
+	Demo       demoCmd       `cmd:"" help:"All of it in one process, on this machine only, with a test picture."`
+	Sim        simCmd        `cmd:"" help:"Simulate a broadcast with hundreds of peers, and measure it."`
+	ID         idCmd         `cmd:"" name:"id" help:"Print this machine's peer ID and channel, making the keys where there are none."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // env is what the commands share: streams and the logger.

@@ -9,6 +9,7 @@ import (
 
 type originCmd struct {
 	peerFlags     `set:"http=127.0.0.1:8480"`
+	storeFlags    `set:"record=true" set:"dht=auto"`
 	Listen        []string      `placeholder:"MULTIADDR" default:"/ip4/0.0.0.0/udp/4101/quic-v1,/ip4/0.0.0.0/tcp/4101" help:"Where viewers and seeds reach this origin (${default})."`
 	Title         string        `default:"Live" help:"Title of the broadcasts."`
 	ChannelKey    string        `type:"existingfile" placeholder:"FILE" help:"Channel key, to stand in for another origin (default: channel.key in --dir)."`
@@ -56,6 +57,10 @@ func (c originCmd) Run(e *env) error {
 			return err
 		}
 		cfg.ChannelKey = key
+	}
+	var err error
+	if cfg.Recordings, err = c.recordings(); err != nil {
+		return err
 	}
 	o, err := node.NewOrigin(cfg)
 	if err != nil {

@@ -3,10 +3,11 @@ package main
 import "murmuration/node"
 
 type viewerCmd struct {
-	peerFlags `set:"http=127.0.0.1:8481"`
-	Link      string   `arg:"" help:"The link you were given: murmur://..."`
-	Listen    []string `placeholder:"MULTIADDR" default:"/ip4/0.0.0.0/udp/0/quic-v1,/ip4/0.0.0.0/tcp/0" help:"Where other peers reach this one (${default})."`
-	Open      bool     `default:"true" negatable:"" help:"Open the page in the browser when there is one."`
+	peerFlags  `set:"http=127.0.0.1:8481"`
+	storeFlags `set:"record=false" set:"dht=off"`
+	Link       string   `arg:"" help:"The link you were given: murmur://..."`
+	Listen     []string `placeholder:"MULTIADDR" default:"/ip4/0.0.0.0/udp/0/quic-v1,/ip4/0.0.0.0/tcp/0" help:"Where other peers reach this one (${default})."`
+	Open       bool     `default:"true" negatable:"" help:"Open the page in the browser when there is one."`
 }
 
 // Help is shown below the flags.
@@ -19,7 +20,12 @@ func (viewerCmd) Help() string {
 
 // Run is called by kong.
 func (c viewerCmd) Run(e *env) error {
-	v, err := node.NewViewer(node.ViewerConfig{Config: c.config(e, c.Listen), Link: c.Link})
+	cfg := node.ViewerConfig{Config: c.config(e, c.Listen), Link: c.Link}
+	var err error
+	if cfg.Recordings, err = c.recordings(); err != nil {
+		return err
+	}
+	v, err := node.NewViewer(cfg)
 	if err != nil {
 		return err
 	}

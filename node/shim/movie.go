@@ -31,7 +31,7 @@ func (s *Server) serveMovie(w http.ResponseWriter, r *http.Request, t *track) {
 	h := w.Header()
 	h.Set("Content-Type", typeMedia)
 	h.Set("Cache-Control", "no-cache")
-	out := liveWriter{w: w, control: http.NewResponseController(w), clock: newTimeline(init)}
+	out := liveWriter{w: w, control: http.NewResponseController(w), clock: retime.New(init)}
 	if m, ok := newMovie(r.Context(), t, init, spans, foreign); ok {
 		http.ServeContent(patient{w, out.control}, r, "", time.Time{}, m)
 		return
@@ -55,14 +55,14 @@ func (t *track) streamSpan(ctx context.Context, out *liveWriter, span playlist.S
 			return false
 		}
 		for _, c := range chunks {
-			if !out.write(out.clock.place(partOf(c), c.Block)...) {
+			if !out.write(out.clock.Place(position(partOf(c)), c.Block)...) {
 				return false
 			}
 		}
 		return true
 	}
 	for seq := span.First; seq <= span.Last; seq++ {
-		if c, ok := t.chunk(playlist.ID{Epoch: span.Epoch, Seq: seq}); ok && !out.write(out.clock.place(partOf(c), c.Block)...) {
+		if c, ok := t.chunk(playlist.ID{Epoch: span.Epoch, Seq: seq}); ok && !out.write(out.clock.Place(position(partOf(c)), c.Block)...) {
 			return false
 		}
 	}
