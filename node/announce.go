@@ -22,11 +22,15 @@ func (o *Origin) publisher(e ingest.RTMPEvent) {
 	case ingest.PublisherCame:
 		b.came()
 		o.cfg.Tell("feed from " + e.Peer)
-	case ingest.PublisherDropped, ingest.PublisherStopped:
+	case ingest.PublisherStopped: // of its own will: the talk is over, and its recording is wanted now
+		if b.isLive() {
+			go o.graceOver(b) // not on the server's time
+		}
+	case ingest.PublisherDropped:
 		if !b.isLive() {
 			return
 		}
-		why := "stopped"
+		why := "dropped"
 		if e.Err != nil {
 			why = e.Err.Error()
 		}
@@ -37,7 +41,7 @@ func (o *Origin) publisher(e ingest.RTMPEvent) {
 	o.shim.Changed()
 }
 
-// graceOver ends a broadcast whose feed did not return.
+// graceOver ends a broadcast whose feed did not return, or was stopped.
 func (o *Origin) graceOver(b *broadcast) {
 	if err := o.end(b); err != nil {
 		o.log.Warn("ending a broadcast", "err", err)

@@ -263,6 +263,13 @@ func (b *broadcast) String() string {
 	return fmt.Sprintf("%q (%s)", b.title, b.id)
 }
 
+// endedWithin reports whether the broadcast ended less than d ago.
+func (b *broadcast) endedWithin(d time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.ended.IsZero() && time.Since(b.ended) < d
+}
+
 // isLive reports whether the broadcast has not ended; it may not have begun.
 func (b *broadcast) isLive() bool {
 	b.mu.Lock()

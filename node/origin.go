@@ -191,7 +191,7 @@ func (o *Origin) takeFeeds(ctx context.Context) error {
 		return o.rtmp.Serve(ctx)
 	}
 	err := o.takeInput(ctx, o.newBroadcast())
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errEnded) {
 		return fmt.Errorf("%w: %w", ErrFeed, err)
 	}
 	return nil
@@ -213,6 +213,9 @@ func (o *Origin) takeInput(ctx context.Context, sink ingest.Sink) error {
 func (o *Origin) leave() error {
 	var errs []error
 	live := false
+	for _, b := range o.all() {
+		live = live || b.endedWithin(farewell)
+	}
 	for _, b := range o.all() {
 		info, onAir := b.listed()
 		if !onAir && b.asked {

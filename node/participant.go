@@ -56,7 +56,7 @@ func newParticipant(name string, role mesh.Role, cfg Config) (*participant, erro
 	}
 	p.shim, err = shim.New(shim.Config{
 		Listen: cfg.HTTP, Token: cfg.Token, AllowHosts: cfg.AllowHosts, Window: cfg.Window,
-		Status: p.status, Metrics: metrics, Log: cfg.Log,
+		Status: p.status, Recording: p.openRecorded, Metrics: metrics, Log: cfg.Log,
 	})
 	if err != nil {
 		p.mesh.Close()

@@ -83,6 +83,24 @@ func (p *past) Latest(span time.Duration, count, size int) ([]envelope.Chunk, bo
 	return nil, false
 }
 
+// history is a past as the local face asks for it.
+type history struct{ *past }
+
+// Init implements shim.History.
+func (h history) Init(ctx context.Context, name string) ([]byte, error) {
+	c, err := cid.Decode(name)
+	if err != nil {
+		return nil, fmt.Errorf("init segment: %w", err)
+	}
+	if b, ok := h.past.Init(c); ok {
+		return b, nil
+	}
+	if track := h.track.Load(); track != nil {
+		return track.FetchInit(ctx, c)
+	}
+	return nil, errPast
+}
+
 // Init implements mesh.ChunkLog.
 func (p *past) Init(c cid.Cid) ([]byte, bool) {
 	if w := p.window(); w != nil {

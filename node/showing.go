@@ -37,7 +37,7 @@ func (p *participant) show(
 	if err != nil {
 		return nil, errors.Join(err, track.Close())
 	}
-	if err := face.AddTrack(shim.TrackInfo{Name: mainTrack}, past); err != nil {
+	if err := face.AddTrack(shim.TrackInfo{Name: mainTrack, History: history{past}}, past); err != nil {
 		face.Close()
 		return nil, errors.Join(err, track.Close())
 	}

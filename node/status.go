@@ -40,6 +40,7 @@ func (p *participant) status() shim.Status {
 		})
 	}
 	p.retitled(s.Broadcasts)
+	p.library.tell(&s, channel)
 	for i := range s.Broadcasts {
 		for j := range s.Broadcasts[i].Tracks {
 			fillTrack(&s.Broadcasts[i], &s.Broadcasts[i].Tracks[j], m.Tracks, now)
@@ -57,6 +58,14 @@ func fillTrack(b *shim.BroadcastStatus, t *shim.TrackStatus, tracks []mesh.Track
 		t.Chunks = shim.ChunksStatus{
 			Received: m.Received, Published: m.Published, Relayed: m.Relayed, Missed: m.Missed, Fetched: m.Fetched,
 			Duplicates: m.Duplicates, Rejected: m.Rejected,
+		}
+		t.Stripes = make([]shim.StripeStatus, 0, len(m.Stripes))
+		for _, stripe := range m.Stripes {
+			parent := ""
+			if stripe.Fed {
+				parent = stripe.Parent.String()
+			}
+			t.Stripes = append(t.Stripes, shim.StripeStatus{Parent: parent, AgeMS: ms(stripe.Age), Children: stripe.Children})
 		}
 		t.DelayMS = shim.DelayStatus{P50: ms(m.Delay.P50), P95: ms(m.Delay.P95), Max: ms(m.Delay.Max)}
 		if b.State == shim.StateLive && !m.NewestCaptured.IsZero() && now.Sub(m.NewestCaptured) > quiet {

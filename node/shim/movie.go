@@ -9,6 +9,7 @@ import (
 	"sort"
 	"time"
 
+	"murmuration/chunker/retime"
 	"murmuration/playlist"
 )
 

@@ -1,0 +1,88 @@
+package node
+
+import (
+	"murmuration/chunker/envelope"
+	"murmuration/mesh"
+	"murmuration/node/archive"
+	"murmuration/node/shim"
+)
+
+// openRecorded opens a broadcast that is over on the local face, from its recording here.
+func (p *participant) openRecorded(id string) bool {
+	if p.library == nil || p.library.store == nil {
+		return false
+	}
+	for _, i := range p.library.store.List() {
+		if i.Key.Broadcast != id {
+			continue
+		}
+		rec, ok := p.library.store.Lookup(i.Key)
+		if !ok {
+			return false
+		}
+		face, err := p.shim.Open(shim.BroadcastInfo{ID: id, Title: i.Title, Started: i.Started})
+		if err != nil {
+			p.log.Warn("recording not opened", "broadcast", id, "err", err)
+			return false
+		}
+		for _, t := range i.Tracks {
+			past := &past{name: t.Name, recording: func() (*archive.Recording, bool) { return rec, true }}
+			if err := face.Recorded(shim.TrackInfo{Name: t.Name}, past, history{past}); err != nil {
+				p.log.Warn("recording not opened", "broadcast", id, "track", t.Name, "err", err)
+				face.Close()
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// tell puts the recordings into the status: those that are here, those that the channel lists, and what a replay plays.
+func (l *library) tell(s *shim.Status, channel envelope.Channel) {
+	if l == nil {
+		return
+	}
+	seen := map[string]bool{}
+	if l.store != nil {
+		u := l.store.Usage()
+		s.Store = shim.StoreStatus{Bytes: u.Bytes, FreeBytes: u.Free, Recordings: u.Recordings, QuotaBytes: l.cfg.Disk}
+		for _, i := range l.store.List() {
+			seen[i.Key.Broadcast] = true
+			s.Recordings = append(s.Recordings, l.describe(i))
+		}
+	}
+	listed := l.listed(channel)
+	l.mu.Lock()
+	if l.playing != nil {
+		listed = append([]mesh.RecordingInfo{*l.playing}, listed...)
+	}
+	l.mu.Unlock()
+	for _, r := range listed {
+		if seen[r.Broadcast] {
+			continue
+		}
+		seen[r.Broadcast] = true
+		root := r.Root.String()
+		s.Recordings = append(s.Recordings, shim.RecordingStatus{
+			Broadcast: r.Broadcast, Title: r.Title, Started: r.Started, DurationS: r.Duration.Seconds(), Bytes: r.Size, Root: root,
+			State: "listed", Replicas: l.others(r.Root), URL: "/ipfs/" + root + "/index.m3u8", Poster: "/ipfs/" + root + poster,
+		})
+	}
+}
+
+// poster is the path of the small MP4 that views with a picture have: a browser shows its first frame.
+const poster = "/poster.mp4"
+
+// describe tells of a recording that is here.
+func (l *library) describe(i archive.Info) shim.RecordingStatus {
+	r := shim.RecordingStatus{
+		Broadcast: i.Key.Broadcast, Title: i.Title, Started: i.Started, DurationS: i.Duration.Seconds(), Bytes: i.Size,
+		State: string(i.State), Pinned: i.Pinned, Missing: i.Missing, URL: "/b/" + i.Key.Broadcast + "/index.m3u8",
+	}
+	if i.Root.Defined() {
+		r.Root, r.Replicas = i.Root.String(), l.others(i.Root)
+		r.Poster = "/ipfs/" + r.Root + poster
+	}
+	return r
+}
