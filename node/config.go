@@ -70,6 +70,8 @@ type Config struct {
 
 	// Log takes the story for those who debug. Default: none.
 	Log *slog.Logger
+
+	held *os.File // the claim on the key
 }
 
 func (c *Config) fill() error {
@@ -94,14 +96,40 @@ func (c *Config) fill() error {
 	if c.Token == "" {
 		c.Token = randomHex(16)
 	}
-	if c.Key == nil {
-		key, err := loadKey(c.Dir, "node.key")
+	if c.Recordings.Dir == "" && !c.Recordings.Off {
+		dir, err := DefaultRecordings(c.Dir)
 		if err != nil {
 			return err
 		}
-		c.Key = key
+		c.Recordings.Dir = dir
+	}
+	if c.Key == nil {
+		return c.identify()
 	}
 	return nil
+}
+
+// identify takes the node's key. Where another participant on this machine has it, as the viewer of one's own broadcast
+// may find, a fresh one does: two nodes of one name cannot talk to each other.
+func (c *Config) identify() error {
+	key, err := loadKey(c.Dir, "node.key")
+	if err != nil {
+		return err
+	}
+	dir, err := keyDir(c.Dir)
+	if err != nil {
+		return err
+	}
+	held, mine, err := claim(filepath.Join(dir, "node.key"))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	if !mine {
+		c.Log.Info("another participant on this machine has the node's key: this one has a fresh one")
+		_, key, err = ed25519.GenerateKey(nil)
+	}
+	c.Key, c.held = key, held
+	return err
 }
 
 // Identity names a participant and the channel that it would publish on.

@@ -58,7 +58,7 @@ func (d *Demo) start(cfg DemoConfig) (err error) {
 	part := func(name string) Config {
 		return Config{
 			Dir: filepath.Join(d.dir, name), Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1"}, NoMDNS: true, Log: cfg.Log,
-			Recordings: Recordings{Dir: filepath.Join(d.dir, name, "recordings"), Off: name == "viewer"},
+			Recordings: Recordings{Off: name == "viewer"},
 		}
 	}
 	origin := OriginConfig{Config: part("origin"), Title: "Murmuration demo", Input: "test"}

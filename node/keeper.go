@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -37,6 +38,7 @@ type keeper struct {
 	tell    func(string)
 	changed func()
 
+	over    atomic.Bool           // what may not be deleted takes more than the limit: nothing is added
 	poke    chan struct{}         // one token: the record or the store has changed
 	tried   map[cid.Cid]time.Time // when the fetching of a root last failed
 	failing map[cid.Cid]bool      // it was said already
@@ -68,7 +70,7 @@ func (k *keeper) begin(info mesh.BroadcastInfo) func() (*archive.Recording, bool
 		k.tell(fmt.Sprintf("recording %s is not kept: %v", info.ID, err))
 		return nil
 	}
-	return func() (*archive.Recording, bool) { return rec, true }
+	return func() (*archive.Recording, bool) { return rec, !k.over.Load() }
 }
 
 // wake makes the keeper look at the record now.
@@ -121,7 +123,11 @@ func (k *keeper) letGo() {
 		}
 		k.remove(i.Key, "it is not among those to keep")
 	}
-	k.makeRoom(0)
+	over := !k.makeRoom(0)
+	if over && !k.over.Swap(over) {
+		k.tell(fmt.Sprintf("recording pauses: the disk limit of %d bytes is reached by what may not be deleted", k.quota()))
+	}
+	k.over.Store(over)
 }
 
 // makeRoom deletes the oldest recordings where the limit is passed, or would be with need more bytes; it reports whether

@@ -49,13 +49,6 @@ func openLibrary(cfg Recordings, n *mesh.Node, upload int64, metrics prometheus.
 		cfg: cfg, log: log, mesh: n, records: map[envelope.Channel]mesh.Record{}, replicas: map[cid.Cid]int{},
 	}
 	if !cfg.Off {
-		if l.cfg.Dir == "" {
-			dir, err := DefaultRecordings()
-			if err != nil {
-				return nil, err
-			}
-			l.cfg.Dir = dir
-		}
 		store, err := archive.Open(archive.Config{Dir: l.cfg.Dir, Log: log})
 		if errors.Is(err, archive.ErrLocked) {
 			return nil, fmt.Errorf("%w: %w: choose another folder with --recordings, or keep none with --no-record", ErrStore, err)

@@ -112,7 +112,12 @@ func (p *participant) Close() error {
 	if p.library != nil {
 		errs = append(errs, p.library.close())
 	}
-	return errors.Join(append(errs, closed(p.mesh.Close()))...)
+	errs = append(errs, closed(p.mesh.Close()))
+	if p.cfg.held != nil {
+		errs = append(errs, p.cfg.held.Close())
+		p.cfg.held = nil
+	}
+	return errors.Join(errs...)
 }
 
 // closed takes being closed already for success: Run closes what it served when its context ends.

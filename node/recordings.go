@@ -37,9 +37,12 @@ type Recordings struct {
 	Prefix    protocol.ID
 }
 
-// DefaultRecordings returns the folder of the recordings where none is given: murmur/recordings in $XDG_DATA_HOME, which
-// is ~/.local/share by default.
-func DefaultRecordings() (string, error) {
+// DefaultRecordings returns the folder of the recordings where none is given: recordings in dir, the folder of the keys,
+// where one is given, else murmur/recordings in $XDG_DATA_HOME, which is ~/.local/share by default.
+func DefaultRecordings(dir string) (string, error) {
+	if dir != "" {
+		return filepath.Join(dir, "recordings"), nil
+	}
 	base := os.Getenv("XDG_DATA_HOME")
 	if !filepath.IsAbs(base) {
 		home, err := os.UserHomeDir()

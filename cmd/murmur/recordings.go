@@ -19,7 +19,8 @@ import (
 
 // recordingsCmd works on the recordings on this machine.
 type recordingsCmd struct {
-	Recordings string `name:"recordings" type:"path" placeholder:"DIR" help:"Folder of the recordings (default: murmur/recordings in the user's data folder)."`
+	Dir        string `type:"path" placeholder:"DIR" help:"The --dir of the origin or seed whose recordings are meant (default: the usual one)."`
+	Recordings string `name:"recordings" type:"path" placeholder:"DIR" help:"Folder of the recordings (default: recordings in --dir, else murmur/recordings in the user's data folder)."`
 	JSON       bool   `name:"json" help:"Print JSON."`
 
 	Ls     recordingsLsCmd     `cmd:"" help:"List the recordings, newest first."`
@@ -51,7 +52,7 @@ func (c recordingsCmd) open(e *env, change bool) (*archive.Store, error) {
 	dir := c.Recordings
 	if dir == "" {
 		var err error
-		if dir, err = node.DefaultRecordings(); err != nil {
+		if dir, err = node.DefaultRecordings(c.Dir); err != nil {
 			return nil, err
 		}
 	}

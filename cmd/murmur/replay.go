@@ -12,7 +12,7 @@ type replayCmd struct {
 	What       string   `arg:"" name:"cid|link" help:"The recording: its root CID (bafy..., /ipfs/bafy...), or a link to a broadcast that is over."`
 	Peer       []string `placeholder:"MULTIADDR" help:"A node that has it, with /p2p/PEERID at its end: another participant, or any IPFS node."`
 	Keep       bool     `help:"Fetch the whole of it, too, and keep it among the recordings."`
-	Recordings string   `type:"path" placeholder:"DIR" help:"Folder of the recordings, for --keep (default: murmur/recordings in the user's data folder)."`
+	Recordings string   `type:"path" placeholder:"DIR" help:"Folder of the recordings, for --keep (default: recordings in --dir, else murmur/recordings in the user's data folder)."`
 	Open       bool     `default:"true" negatable:"" help:"Open the page in the browser when there is one."`
 }
 
@@ -37,7 +37,7 @@ func (c replayCmd) Run(e *env) error {
 		dir := c.Recordings
 		if dir == "" {
 			var err error
-			if dir, err = node.DefaultRecordings(); err != nil {
+			if dir, err = node.DefaultRecordings(c.Dir); err != nil {
 				return err
 			}
 		}

@@ -13,7 +13,7 @@ import (
 // storeFlags say what is kept of broadcasts.
 type storeFlags struct {
 	Record     bool     `default:"${record}" negatable:"" help:"Keep recordings (${record})."`
-	Recordings string   `type:"path" placeholder:"DIR" help:"Folder of the recordings (default: murmur/recordings in the user's data folder)."`
+	Recordings string   `type:"path" placeholder:"DIR" help:"Folder of the recordings (default: recordings in --dir, else murmur/recordings in the user's data folder)."`
 	Disk       byteSize `placeholder:"200G" help:"Most that recordings may take: the oldest that are not pinned go first (default: all but a tenth of the disk)."`
 	dhtFlags
 }
