@@ -257,12 +257,13 @@ func validName(s string) bool {
 	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
 }
 
-// file returns the leaves of a file in order, and its size. It fetches the nodes above them, level by level.
-func (o *opener) file(ctx context.Context, l link) (leaves []link, size uint64, err error) {
+// file returns the leaves of a file in order, at most limit, and its size. It fetches the nodes above them, level by level.
+func (o *opener) file(ctx context.Context, l link, limit int) (leaves []link, size uint64, err error) {
 	list := []link{l}
 	if l.cid.Type() == cid.Raw {
 		list[0].size = l.tree // a file of one leaf
 	}
+	limit = min(limit, maxLeaves-o.leaves)
 	checked := l.cid.Type() == cid.Raw
 	for depth := 0; ; depth++ {
 		var cids []cid.Cid
@@ -282,22 +283,24 @@ func (o *opener) file(ctx context.Context, l link) (leaves []link, size uint64, 
 			return nil, 0, err
 		}
 		var next []link
-		for _, l := range list {
+		var n *node
+		for i, l := range list {
 			if l.cid.Type() == cid.Raw {
 				next = append(next, l)
 				continue
 			}
-			n, err := decodeFile(raw[0])
-			if err != nil {
-				return nil, 0, err
+			if n == nil || list[i-1].cid != l.cid { // bombs repeat themselves
+				if n, err = decodeFile(raw[0]); err != nil {
+					return nil, 0, err
+				}
 			}
 			raw = raw[1:]
 			if checked && n.filesize != l.size {
 				return nil, 0, hostile("a node of %d bytes where %d are said to be", n.filesize, l.size)
 			}
 			next = append(next, n.links...)
-			if len(next) > maxLeaves-o.leaves {
-				return nil, 0, hostile("over %d leaves", maxLeaves)
+			if len(next) > limit {
+				return nil, 0, hostile("over %d leaves", limit)
 			}
 		}
 		checked = true
@@ -343,7 +346,7 @@ func (o *opener) text(ctx context.Context, entries map[string]link, name string,
 	if !ok {
 		return nil, hostile("no %s", name)
 	}
-	leaves, size, err := o.file(ctx, e)
+	leaves, size, err := o.file(ctx, e, maxTextLeaves)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -427,7 +430,7 @@ func (o *opener) movie(ctx context.Context, folder map[string]link, l *layout, m
 	if !ok {
 		return hostile("it is not there")
 	}
-	leaves, _, err := o.file(ctx, e)
+	leaves, _, err := o.file(ctx, e, len(m.parts)+maxHead)
 	if err != nil {
 		return err
 	}
@@ -502,7 +505,7 @@ func (o *opener) strays(ctx context.Context, folder map[string]link, l *layout) 
 		if !ok {
 			return hostile("no %s", l.strayName(run))
 		}
-		leaves, _, err := o.file(ctx, e)
+		leaves, _, err := o.file(ctx, e, len(run))
 		if err != nil {
 			return err
 		}
@@ -539,7 +542,7 @@ func (o *opener) derivedFolder(ctx context.Context, path string, folder map[stri
 
 // over notes a file, all of whose leaves must be media that is known.
 func (o *opener) over(ctx context.Context, path string, e link) error {
-	leaves, size, err := o.file(ctx, e)
+	leaves, size, err := o.file(ctx, e, len(o.known)+maxHead)
 	if err != nil {
 		return err
 	}
