@@ -387,6 +387,7 @@ func (b *builder) info(tracks []*built, root []link) (link, error) {
 	for _, f := range root {
 		info.Files = append(info.Files, File{Name: f.name, Cid: f.cid.String(), Size: int64(f.size)})
 	}
+	slices.SortFunc(info.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	text, err := info.encode(b.src.Sign)
 	if err != nil {
 		return link{}, err
