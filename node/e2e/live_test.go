@@ -53,7 +53,7 @@ func (b *browser) startUp(page string) float64 {
 			return best
 		}
 	}
-	b.t.Errorf("start-up took %.0f ms at best, more than %d", best, startUpLimit)
+	judge(b.t, fmt.Sprintf("start-up took %.0f ms at best, more than %d", best, startUpLimit))
 	return best
 }
 
@@ -83,7 +83,7 @@ func watch(t testing.TB, b *browser, d time.Duration) watched {
 		}
 		t.Logf("faults: %s", strings.Join(faults, "; "))
 	}
-	t.Errorf("watched twice for %v: %s", d, strings.Join(faults, "; "))
+	judge(t, fmt.Sprintf("watched twice for %v: %s", d, strings.Join(faults, "; ")))
 	return w
 }
 
