@@ -57,7 +57,7 @@ check: ## gofmt, vet, tidy modules
 lint: check ## what golangci-lint finds, too (builds it the first time: some minutes)
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
 
-bench: build ## benchmarks: chunker, playlist, shim with 500 clients, a viewer's memory and CPU
+bench: build ## benchmarks: chunker, playlist, shim with 500 clients, a viewer's memory and CPU, picture to screen
 	bench/run
 
 soak: build ## the demo for an hour, watched for stalls, losses and growth

@@ -59,7 +59,7 @@ func eval[T any](b *browser, expression string) T {
 
 func run[T any](b *browser, what string, action chromedp.Action[T]) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, patience*20*time.Second)
 	defer cancel()
 	value, err := chromedp.Run(ctx, action)
 	if err != nil {
@@ -71,6 +71,7 @@ func run[T any](b *browser, what string, action chromedp.Action[T]) T {
 // until waits for an expression to become true, which the page looks at ten times a second.
 func (b *browser) until(within time.Duration, expression string) {
 	b.t.Helper()
+	within *= patience
 	ctx, cancel := context.WithTimeout(b.ctx, within+10*time.Second)
 	defer cancel()
 	came, err := chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf(`new Promise((resolve) => {

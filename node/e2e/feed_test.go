@@ -15,7 +15,7 @@ var (
 	clipErr  error
 )
 
-// clip makes, once, a minute of the picture that the tests push: 1080p30 H.264 with B-frames at 3 Mbit/s, a clock burned
+// clip makes, once, half a minute of the picture that the tests push: 1080p30 H.264 with B-frames at 3 Mbit/s, a clock burned
 // in, and AAC. It is encoded before the tests so that they share the machine's cores with the players only.
 func clip(t testing.TB) string {
 	t.Helper()
@@ -23,7 +23,7 @@ func clip(t testing.TB) string {
 		clipPath = filepath.Join(filepath.Dir(murmur), "clip.mp4")
 		cmd := exec.Command("ffmpeg", "-v", "error", "-y",
 			"-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=30", "-f", "lavfi", "-i", "sine=frequency=440:beep_factor=4:sample_rate=48000",
-			"-t", "60", "-c:v", "libx264", "-preset", "superfast", "-bf", "2", "-g", "60", "-keyint_min", "60", "-sc_threshold", "0",
+			"-t", "30", "-c:v", "libx264", "-preset", "superfast", "-bf", "2", "-g", "60", "-keyint_min", "60", "-sc_threshold", "0",
 			"-b:v", "3M", "-maxrate", "3M", "-bufsize", "3M", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "128k", clipPath)
 		cmd.Stderr = os.Stderr
 		clipErr = cmd.Run()

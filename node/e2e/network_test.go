@@ -36,13 +36,16 @@ func newNetwork(t testing.TB) network {
 		return network{venue: here, home: here}
 	}
 	exec.Command("ip", "netns", "del", probe).Run()
-	return network{venue: newPlace(t, "venue", 1), home: newPlace(t, "home", 2)}
+	return network{venue: newPlace(t, "venue"), home: newPlace(t, "home")}
 }
 
-func newPlace(t testing.TB, name string, n int) place {
+func newPlace(t testing.TB, name string) place {
 	t.Helper()
-	run := places.Add(1) + int64(os.Getpid()%1000)*100 // a namespace goes away some time after its removal
-	p := place{name: fmt.Sprintf("murmur-%s-%d", name, run), gate: fmt.Sprintf("10.77.%d.1", n), addr: fmt.Sprintf("10.77.%d.2", n)}
+	// A namespace goes away some time after its removal, and never where a test was killed; another run may be under way.
+	// So each place has a name and one of the 16,384 networks of 10.77.0.0/16 with room for two.
+	run := places.Add(1) + int64(os.Getpid()%160)*100
+	subnet := fmt.Sprintf("10.77.%d.", run>>6)
+	p := place{name: fmt.Sprintf("murmur-%s-%d", name, run), gate: subnet + fmt.Sprint(run&63<<2+1), addr: subnet + fmt.Sprint(run&63<<2+2)}
 	link := fmt.Sprintf("mur%d", run)
 	commands := [][]string{
 		{"netns", "add", p.name},

@@ -40,6 +40,10 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// patience is how many times as long as it should take something may take: tests run on machines that are slow or busy,
+// and a wait that is over early costs nothing.
+const patience = 3
+
 // process is a program running beside the test, whose lines the test can wait for.
 type process struct {
 	name string
@@ -103,6 +107,7 @@ func (p *process) output() string {
 func (p *process) expect(t testing.TB, within time.Duration, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
+	within *= patience
 	deadline := time.After(within)
 	for next := 0; ; {
 		p.mu.Lock()
@@ -130,16 +135,17 @@ func (p *process) stop(sig syscall.Signal) error {
 	select {
 	case <-p.done:
 		return p.err
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience * 20 * time.Second):
 		p.cmd.Process.Kill()
 		<-p.done
-		return fmt.Errorf("%s did not end within 20 s of %v", p.name, sig)
+		return fmt.Errorf("%s did not end within %d s of %v", p.name, patience*20, sig)
 	}
 }
 
 // output runs a program to its end and returns what it wrote on standard output and error.
 func output(t testing.TB, within time.Duration, program string, args ...string) (stdout, stderr string) {
 	t.Helper()
+	within *= patience
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	var o, e bytes.Buffer
