@@ -305,7 +305,7 @@ func TestHostileImports(t *testing.T) {
 			}
 			files := 0
 			filepath.WalkDir(s.cfg.Dir, func(path string, d os.DirEntry, _ error) error {
-				if !d.IsDir() && d.Name() != "lock" {
+				if !d.IsDir() && d.Name() != "lock" && filepath.Ext(path) != ".run" {
 					files++
 				}
 				return nil
