@@ -86,13 +86,17 @@ func TestCatalog(t *testing.T) {
 	}
 	runs, _ := filepath.Glob(filepath.Join(dir, "catalog", "*.run"))
 	for i, name := range runs { // damaged, torn, gone
+		var err error
 		switch i % 3 {
 		case 0:
-			os.Remove(name)
+			err = os.Remove(name)
 		case 1:
-			os.Truncate(name, 100)
+			err = os.Truncate(name, 100)
 		case 2:
-			os.WriteFile(name, []byte("garbage"), 0o600)
+			err = os.WriteFile(name, []byte("garbage"), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 	s = mustOpen(t, Config{Dir: dir, open: newDisk().open})

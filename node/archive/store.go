@@ -293,7 +293,7 @@ func (s *Store) Create(k Key, m Meta) (*Recording, error) {
 		err = syncDir(filepath.Dir(r.base))
 	}
 	if err != nil {
-		r.drop()
+		r.drop() //nolint:errcheck // the first error is what counts
 		s.forget(r)
 		return nil, fmt.Errorf("create recording: %w", err)
 	}
