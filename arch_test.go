@@ -58,6 +58,11 @@ var bans = []ban{
 		on: []string{"github.com/libp2p/", module + "/mesh", module + "/playlist", module + "/node/shim"},
 	},
 	{
+		under: "node/archive/unixfs", why: "a recording is bytes over bytes: no store, no network",
+		on:     []string{"github.com/libp2p/", "github.com/ipfs/boxo/", "net/http", module + "/mesh", module + "/node", module + "/sim"},
+		except: []string{module + "/node/archive/unixfs"},
+	},
+	{
 		under: "node/shim", why: "the face shows what it is given; node connects it to the mesh",
 		on: []string{"github.com/libp2p/", module + "/mesh", module + "/node/ingest"},
 	},

@@ -191,7 +191,9 @@ func (v *VOD) Render() []byte {
 		if s.Discontinuity {
 			b = append(b, "#EXT-X-DISCONTINUITY\n"...)
 		}
-		if s.Init != init || s.Discontinuity {
+		// EXT-X-MAP holds until the next one (RFC 4.4.4.5), discontinuities notwithstanding; ffmpeg complains of an init
+		// segment that comes twice.
+		if s.Init != init {
 			init = s.Init
 			b = append(b, "#EXT-X-MAP:URI="...)
 			b = append(b, quote(v.cfg.InitURI(init))...)

@@ -8,6 +8,10 @@ const (
 	maxChunks = 2 << 20
 	// maxLeaves is how many links to leaves are followed in one view: each chunk stands in a segment and in an MP4.
 	maxLeaves = 5 << 20
+	// maxTextLeaves is how many leaves a small file may have.
+	maxTextLeaves = 1 << 12
+	// maxHead is how many leaves may stand before the chunks of an MP4: its init segment and its index.
+	maxHead = 16
 	// maxDepth is how deep the tree of a file may be: 1024 links a node make 10^12 leaves.
 	maxDepth = 4
 	// maxNode is the largest dag-pb node, and the largest leaf of a view's own files, in bytes.

@@ -3,6 +3,7 @@ package unixfs
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -172,7 +173,10 @@ func (b *builder) track(name string, l *layout) (*built, error) {
 	}
 	var at time.Duration
 	for _, m := range l.movies {
-		leaves := []link{b.initLink(m.init)}
+		leaves, err := b.indexed(l, m)
+		if err != nil {
+			return nil, err
+		}
 		r := Recording{Name: m.name, Init: l.initName[m.init.Init.String()], At: seconds(at)}
 		var length time.Duration
 		for _, i := range m.parts {
@@ -193,6 +197,19 @@ func (b *builder) track(name string, l *layout) (*built, error) {
 	}
 	b.describe(t)
 	return t, nil
+}
+
+// indexed returns the leaves that stand before a movie's chunks.
+func (b *builder) indexed(l *layout, m movie) ([]link, error) {
+	leaves := []link{b.initLink(m.init)}
+	for leaf := range slices.Chunk(l.index(m, b.inits[m.init.Init].info), leafSize) {
+		c := rawCID(leaf)
+		if err := b.write(c, leaf); err != nil {
+			return nil, err
+		}
+		leaves = append(leaves, link{cid: c, size: uint64(len(leaf)), tree: uint64(len(leaf))})
+	}
+	return leaves, nil
 }
 
 // segments writes the folder of a track's segments.
@@ -370,6 +387,7 @@ func (b *builder) info(tracks []*built, root []link) (link, error) {
 	for _, f := range root {
 		info.Files = append(info.Files, File{Name: f.name, Cid: f.cid.String(), Size: int64(f.size)})
 	}
+	slices.SortFunc(info.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	text, err := info.encode(b.src.Sign)
 	if err != nil {
 		return link{}, err

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,8 +124,10 @@ func TestBuild(t *testing.T) {
 	for _, p := range r.parts {
 		movie.Write(r.blocks[p.Block])
 	}
-	if !bytes.Equal(read(t, dir, "recording.mp4"), movie.Bytes()) {
-		t.Error("recording.mp4 is not the init segment and all chunks")
+	whole := read(t, dir, "recording.mp4")
+	if at := bytes.Index(whole, []byte("sidx")) - 4; at != len(r.blocks[r.parts[0].Init]) ||
+		!bytes.Equal(slices.Delete(whole, at, at+2*(40+12*(len(r.parts)-1))), movie.Bytes()) {
+		t.Error("recording.mp4 is not the init segment, an index and all chunks")
 	}
 	if !bytes.Equal(read(t, dir, "init.mp4"), r.blocks[r.parts[0].Init]) {
 		t.Error("init.mp4 is not the init segment")
@@ -141,9 +144,66 @@ func TestBuild(t *testing.T) {
 	}
 	quiet(t, "ffmpeg", "-nostdin", "-v", "warning", "-i", filepath.Join(dir, "recording.mp4"), "-f", "null", "-")
 	quiet(t, "ffmpeg", "-nostdin", "-v", "warning", "-i", filepath.Join(dir, "index.m3u8"), "-f", "null", "-")
+	if length := seconds64(t, quiet(t, "ffprobe", "-v", "warning", "-show_entries", "format=duration", "-of", "csv=p=0",
+		filepath.Join(dir, "recording.mp4"))); length < 12 || length > 12.1 {
+		t.Errorf("recording.mp4 is said to last %v s", length)
+	}
 	again, _ := build(t, r.source(), blocks{})
 	if again != root {
 		t.Errorf("roots %s and %s of the same source", root, again)
 	}
 	t.Logf("%s\n%s", read(t, dir, "info.json"), read(t, dir, "index.m3u8"))
+}
+
+// frames returns the hashes of a file's packets, of picture and sound apart, times left out.
+func frames(t *testing.T, args ...string) map[string][]string {
+	t.Helper()
+	args = append(append([]string{"-nostdin", "-v", "warning"}, args...), "-map", "0", "-c", "copy", "-f", "framemd5", "-")
+	list := map[string][]string{}
+	for line := range strings.Lines(quiet(t, "ffmpeg", args...)) {
+		if f := strings.Split(line, ","); len(f) == 6 && !strings.HasPrefix(line, "#") {
+			list[f[0]] = append(list[f[0]], strings.TrimSpace(f[4])+" "+strings.TrimSpace(f[5]))
+		}
+	}
+	return list
+}
+
+// TestFrames checks that recording.mp4 and the playlist give every frame that the chunks hold, and that a reader that
+// seeks by the index finds the picture it looks for.
+func TestFrames(t *testing.T) {
+	r := played(t, 1000, "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=21", "-f", "lavfi", "-i", "sine=sample_rate=48000:duration=21",
+		"-c:v", "libx264", "-preset", "veryfast", "-g", "50", "-bf", "3", "-pix_fmt", "yuv420p", "-c:a", "aac")
+	store := maps.Clone(r.blocks)
+	root, _ := build(t, r.source(), store)
+	checkView(t, r.source(), store, r.blocks, root)
+	dir := unpack(t, store, root)
+	var plain bytes.Buffer
+	plain.Write(r.blocks[r.parts[0].Init])
+	for _, p := range r.parts {
+		plain.Write(r.blocks[p.Block])
+	}
+	path := filepath.Join(t.TempDir(), "plain.mp4")
+	if err := os.WriteFile(path, plain.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := frames(t, "-i", path)
+	if len(want["0"]) != 525 {
+		t.Errorf("%d pictures", len(want["0"]))
+	}
+	for _, name := range []string{"recording.mp4", "index.m3u8"} {
+		got := frames(t, "-i", filepath.Join(dir, name))
+		for stream, list := range want {
+			if !slices.Equal(got[stream], list) {
+				t.Errorf("%s: stream %s has %d frames, the chunks %d, or others", name, stream, len(got[stream]), len(list))
+			}
+		}
+	}
+	for _, at := range []string{"0", "5", "12.2", "20"} {
+		seek := frames(t, "-ss", at, "-i", filepath.Join(dir, "recording.mp4"))["0"]
+		all := want["0"]
+		if len(seek) == 0 || len(seek) > len(all) || !slices.Equal(seek, all[len(all)-len(seek):]) || len(seek)%50 != 25 {
+			t.Errorf("from %s s: %d pictures", at, len(seek))
+		}
+	}
+	quiet(t, "ffmpeg", "-nostdin", "-v", "warning", "-ss", "13", "-i", filepath.Join(dir, "recording.mp4"), "-f", "null", "-")
 }

@@ -5,6 +5,7 @@
 // What the directory holds is specified in FORMAT.md.
 //
 // Reading order: source.go (what a recording is made of), layout.go (which chunk stands in which file), build.go (the
-// directory), info.go (info.json and its signature), dag.go and hamt.go (dag-pb and UnixFS bytes), open.go and
-// view.go (the way back), export.go (a time range as one MP4).
+// directory), info.go (info.json and its signature), chunks.go (chunks.txt), sidx.go (an MP4's index), dag.go, hamt.go
+// and decode.go (dag-pb and UnixFS bytes), open.go, walk.go and view.go (the way back; bounds.go), export.go (a time
+// range as one MP4).
 package unixfs

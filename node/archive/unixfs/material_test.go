@@ -35,6 +35,9 @@ type blocks map[cid.Cid][]byte
 
 var errMissing = errors.New("no such block")
 
+// fetching guards counters in blocks that are fetched by several goroutines.
+var fetching sync.Mutex
+
 func (s blocks) get(c cid.Cid) ([]byte, error) {
 	if b, ok := s[c]; ok {
 		return b, nil

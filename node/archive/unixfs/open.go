@@ -1,17 +1,16 @@
 package unixfs
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 
+	"murmuration/chunker"
 	"murmuration/chunker/envelope"
 	"murmuration/playlist"
 
 	"github.com/ipfs/go-cid"
-	"golang.org/x/sync/errgroup"
 )
 
 // opener reads a view from bytes that may be hostile.
@@ -31,7 +30,7 @@ type opener struct {
 
 type blocksOf map[cid.Cid][]byte
 
-// Open reads a view back, fetching its nodes and small files by get, and no media. Get is called from several goroutines
+// Open reads a view back, fetching its nodes, small files and init segments by get, and no chunks. Get is called from several goroutines
 // at once, about once for each thousand chunks: what the nodes of segments must be follows from the chunks.
 //
 // Bytes are held against their hashes, and everything against the bounds in bounds.go; a view that no Build wrote is
@@ -114,257 +113,6 @@ func (i *Info) lists(entries map[string]link) error {
 	return nil
 }
 
-// fetch returns the bytes of blocks of the view's own, in order.
-func (o *opener) fetch(ctx context.Context, cids []cid.Cid) ([][]byte, error) {
-	if o.fetches += len(cids); o.fetches > maxFetches {
-		return nil, hostile("over %d nodes", maxFetches)
-	}
-	out := make([][]byte, len(cids))
-	for batch := range slices.Chunk(indices(len(cids)), 4*fetchers) {
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(fetchers)
-		for _, i := range batch {
-			c := cids[i]
-			if b, ok := o.data[c]; ok {
-				out[i] = b
-				continue
-			}
-			if b, ok := o.derived[c]; ok {
-				out[i] = b
-				continue
-			}
-			group.Go(func() error {
-				b, err := o.get(ctx, c)
-				if err != nil {
-					return fmt.Errorf("get %s: %w", c, err)
-				}
-				if len(b) > maxNode || !checkBlock(c, b) {
-					return hostile("what came for %s has another hash, or %d bytes", c, len(b))
-				}
-				out[i] = b
-				return nil
-			})
-		}
-		if err := group.Wait(); err != nil {
-			return nil, err
-		}
-		for _, i := range batch {
-			if _, ok := o.data[cids[i]]; ok {
-				continue
-			}
-			o.data[cids[i]] = out[i]
-			o.order = append(o.order, cids[i])
-			if o.bytes += int64(len(out[i])); o.bytes > maxOwn {
-				return nil, hostile("over %d bytes of nodes", maxOwn)
-			}
-		}
-	}
-	return out, nil
-}
-
-func indices(n int) []int {
-	list := make([]int, n)
-	for i := range list {
-		list[i] = i
-	}
-	return list
-}
-
-// directory reads a folder, sharded or not.
-func (o *opener) directory(ctx context.Context, c cid.Cid) (map[string]link, error) {
-	if c.Type() != cid.DagProtobuf {
-		return nil, hostile("%s is no folder", c)
-	}
-	entries := map[string]link{}
-	add := func(name string, l link) error {
-		if !validName(name) || len(entries) >= maxEntries {
-			return hostile("folder entry %.100q", name)
-		}
-		if _, twice := entries[name]; twice {
-			return hostile("folder entry %s twice", name)
-		}
-		l.name = name
-		entries[name] = l
-		return nil
-	}
-	type shard struct {
-		cid    cid.Cid
-		prefix []byte // slots on the way here
-	}
-	level := []shard{{cid: c}}
-	for depth := 0; len(level) > 0; depth++ {
-		cids := make([]cid.Cid, len(level))
-		for i, s := range level {
-			cids[i] = s.cid
-		}
-		raw, err := o.fetch(ctx, cids)
-		if err != nil {
-			return nil, err
-		}
-		var next []shard
-		for i, b := range raw {
-			n, err := decode(b)
-			if err != nil {
-				return nil, err
-			}
-			switch {
-			case n.kind == typeDirectory && depth == 0 && n.data == nil && !n.hasSize && len(n.blocksizes) == 0:
-				for _, l := range n.links {
-					if err := add(l.name, l); err != nil {
-						return nil, err
-					}
-				}
-			case n.kind == typeHAMT && depth < maxShards && n.fanout == fanout && n.hashType == hashMurmur3 && len(n.links) <= fanout:
-				for _, l := range n.links {
-					var at byte
-					if _, err := fmt.Sscanf(l.name, "%02X", &at); err != nil || len(l.name) < slotDigits {
-						return nil, hostile("shard entry %.100q", l.name)
-					}
-					path := append(slices.Clone(level[i].prefix), at)
-					name := l.name[slotDigits:]
-					if name == "" {
-						next = append(next, shard{cid: l.cid, prefix: path})
-						continue
-					}
-					for d, want := range path {
-						if slot(name, d) != want {
-							return nil, hostile("entry %.100q in the wrong shard", name)
-						}
-					}
-					if err := add(name, l); err != nil {
-						return nil, err
-					}
-				}
-			default:
-				return nil, hostile("%s is no folder", level[i].cid)
-			}
-		}
-		if len(next) > maxEntries {
-			return nil, hostile("a folder of %d shards", len(next))
-		}
-		level = next
-	}
-	return entries, nil
-}
-
-// validName reports whether a name is one that files of a view have: nothing that a shell or a file system could
-// take for something else.
-func validName(s string) bool {
-	if s == "" || len(s) > maxEntryName || s[0] == '.' || s[0] == '-' {
-		return false
-	}
-	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
-}
-
-// file returns the leaves of a file in order, and its size. It fetches the nodes above them, level by level.
-func (o *opener) file(ctx context.Context, l link) (leaves []link, size uint64, err error) {
-	list := []link{l}
-	if l.cid.Type() == cid.Raw {
-		list[0].size = l.tree // a file of one leaf
-	}
-	checked := l.cid.Type() == cid.Raw
-	for depth := 0; ; depth++ {
-		var cids []cid.Cid
-		for _, l := range list {
-			if l.cid.Type() != cid.Raw {
-				cids = append(cids, l.cid)
-			}
-		}
-		if len(cids) == 0 {
-			break
-		}
-		if depth == maxDepth {
-			return nil, 0, hostile("a file of depth %d", depth)
-		}
-		raw, err := o.fetch(ctx, cids)
-		if err != nil {
-			return nil, 0, err
-		}
-		var next []link
-		for _, l := range list {
-			if l.cid.Type() == cid.Raw {
-				next = append(next, l)
-				continue
-			}
-			n, err := decodeFile(raw[0])
-			if err != nil {
-				return nil, 0, err
-			}
-			raw = raw[1:]
-			if checked && n.filesize != l.size {
-				return nil, 0, hostile("a node of %d bytes where %d are said to be", n.filesize, l.size)
-			}
-			next = append(next, n.links...)
-			if len(next) > maxLeaves-o.leaves {
-				return nil, 0, hostile("over %d leaves", maxLeaves)
-			}
-		}
-		checked = true
-		list = next
-	}
-	o.leaves += len(list)
-	for _, l := range list {
-		if l.size >= envelope.MaxBlock || l.tree != l.size {
-			return nil, 0, hostile("a leaf of %d bytes", l.size)
-		}
-		size += l.size
-	}
-	return list, size, nil
-}
-
-// decodeFile reads a node of a file. Its links get their sizes.
-func decodeFile(b []byte) (*node, error) {
-	n, err := decode(b)
-	if err != nil {
-		return nil, err
-	}
-	if n.kind != typeFile || n.data != nil || !n.hasSize || len(n.links) == 0 || len(n.blocksizes) != len(n.links) || n.fanout != 0 {
-		return nil, hostile("not a node of a file")
-	}
-	var sum uint64
-	for i := range n.links {
-		size := n.blocksizes[i]
-		if n.links[i].name != "" || size > 1<<50 {
-			return nil, hostile("a file's link of %d bytes called %.100q", size, n.links[i].name)
-		}
-		n.links[i].size = size
-		sum += size
-	}
-	if sum != n.filesize || sum > 1<<50 {
-		return nil, hostile("a node of %d bytes whose links have %d", n.filesize, sum)
-	}
-	return n, nil
-}
-
-// text reads a small file.
-func (o *opener) text(ctx context.Context, entries map[string]link, name string, limit int) ([]byte, error) {
-	e, ok := entries[name]
-	if !ok {
-		return nil, hostile("no %s", name)
-	}
-	leaves, size, err := o.file(ctx, e)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if size > uint64(limit) {
-		return nil, hostile("%s has %d bytes", name, size)
-	}
-	cids := make([]cid.Cid, len(leaves))
-	for i, l := range leaves {
-		cids[i] = l.cid
-	}
-	raw, err := o.fetch(ctx, cids)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	for i, b := range raw {
-		if uint64(len(b)) != leaves[i].size {
-			return nil, hostile("%s: a leaf of %d bytes, said to have %d", name, len(b), leaves[i].size)
-		}
-	}
-	return bytes.Join(raw, nil), nil
-}
-
 // track reads a track's folder: first what says which chunks there are, then what is made of them.
 func (o *opener) track(ctx context.Context, info TrackInfo, folder map[string]link) (*TrackView, error) {
 	t := &TrackView{Info: info}
@@ -426,20 +174,44 @@ func (o *opener) movie(ctx context.Context, folder map[string]link, l *layout, m
 	if !ok {
 		return hostile("it is not there")
 	}
-	leaves, _, err := o.file(ctx, e)
+	leaves, _, err := o.file(ctx, e, len(m.parts)+maxHead)
 	if err != nil {
 		return err
 	}
-	if len(leaves) != len(m.parts)+1 || leaves[0].cid != m.init.Init {
+	head := len(leaves) - len(m.parts)
+	if head < 1 || leaves[0].cid != m.init.Init {
 		return hostile("%d leaves for %d chunks and an init segment", len(leaves), len(m.parts))
+	}
+	if err := o.indexed(ctx, leaves[1:head], l, m); err != nil {
+		return err
 	}
 	o.add(leaves[0])
 	for n, i := range m.parts {
-		if err := o.chunk(&l.parts[i], leaves[n+1]); err != nil {
+		if err := o.chunk(&l.parts[i], leaves[head+n]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// indexed checks the index of an MP4: what it must be follows from the chunks and the init segment.
+func (o *opener) indexed(ctx context.Context, leaves []link, l *layout, m movie) error {
+	init, err := o.fetch(ctx, []cid.Cid{m.init.Init})
+	if err != nil {
+		return err
+	}
+	info, _ := chunker.Describe(init[0]) // as in Build, what is not understood is not described
+	var cids []cid.Cid
+	for leaf := range slices.Chunk(l.index(m, info), leafSize) {
+		c := rawCID(leaf)
+		cids = append(cids, c)
+		o.derived[c] = leaf
+	}
+	if !slices.EqualFunc(leaves, cids, func(l link, c cid.Cid) bool { return l.cid == c }) {
+		return hostile("its index is of other chunks")
+	}
+	_, err = o.fetch(ctx, cids)
+	return err
 }
 
 // chunk fills in where a part's bytes are.
@@ -477,7 +249,7 @@ func (o *opener) strays(ctx context.Context, folder map[string]link, l *layout) 
 		if !ok {
 			return hostile("no %s", l.strayName(run))
 		}
-		leaves, _, err := o.file(ctx, e)
+		leaves, _, err := o.file(ctx, e, len(run))
 		if err != nil {
 			return err
 		}
@@ -514,12 +286,16 @@ func (o *opener) derivedFolder(ctx context.Context, path string, folder map[stri
 
 // over notes a file, all of whose leaves must be media that is known.
 func (o *opener) over(ctx context.Context, path string, e link) error {
-	leaves, size, err := o.file(ctx, e)
+	leaves, size, err := o.file(ctx, e, len(o.known)+maxHead)
 	if err != nil {
 		return err
 	}
 	for _, l := range leaves {
-		if size, known := o.known[l.cid]; !known || size != int64(l.size) {
+		size, known := o.known[l.cid]
+		if !known {
+			size, known = int64(len(o.derived[l.cid])), o.derived[l.cid] != nil // of an MP4's index
+		}
+		if !known || size != int64(l.size) {
 			return hostile("%s%s holds %s, which is not of this recording", path, e.name, l.cid)
 		}
 	}
