@@ -66,6 +66,10 @@ var bans = []ban{
 		under: "node/shim", why: "the face shows what it is given; node connects it to the mesh",
 		on: []string{"github.com/libp2p/", module + "/mesh", module + "/node/ingest"},
 	},
+	{
+		under: "node/archive", why: "recordings are files and blocks; node connects them to the mesh and the players' face",
+		on: []string{module + "/mesh", module + "/node/shim", module + "/node/ingest", module + "/node/player", module + "/sim"},
+	},
 }
 
 type pkg struct {

@@ -265,7 +265,11 @@ func (r *Recording) setView(view *unixfs.View) error {
 	if err := r.ready(true); err != nil {
 		return err
 	}
-	return r.seal()
+	if err := r.seal(); err != nil {
+		return err
+	}
+	r.s.sealing.Go(func() { r.s.cover(r) })
+	return nil
 }
 
 // View reads the recording's view, from here alone: what a player of a finished recording needs, envelopes or not.

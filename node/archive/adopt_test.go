@@ -304,12 +304,15 @@ func TestHostileImports(t *testing.T) {
 				}
 			}
 			files := 0
-			filepath.WalkDir(s.cfg.Dir, func(path string, d os.DirEntry, _ error) error {
-				if !d.IsDir() && d.Name() != "lock" {
+			err = filepath.WalkDir(s.cfg.Dir, func(path string, d os.DirEntry, _ error) error {
+				if !d.IsDir() && d.Name() != "lock" && filepath.Ext(path) != ".run" {
 					files++
 				}
 				return nil
 			})
+			if err != nil {
+				t.Fatal(err)
+			}
 			if want := map[bool]int{true: 2, false: 0}[c.err == nil]; files != want {
 				t.Errorf("%d files instead of %d", files, want)
 			}

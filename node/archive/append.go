@@ -188,6 +188,9 @@ func (r *Recording) unseal() error {
 	if r.sealed == nil {
 		return nil
 	}
+	if r.covered.Swap(false) {
+		r.s.refresh()
+	}
 	if r.st.Sealed {
 		r.st.Sealed = false
 		if err := r.save(); err != nil {

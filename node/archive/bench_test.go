@@ -17,7 +17,9 @@ import (
 // cpu returns the processor time that this process has used.
 func cpu() time.Duration {
 	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
@@ -89,7 +91,7 @@ func BenchmarkAppend100(b *testing.B) {
 	b.ReportMetric(float64((cpu() - at).Milliseconds()), "ms-cpu-sync")
 }
 
-func heap() float64 {
+func heapBytes() float64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
@@ -104,17 +106,17 @@ func BenchmarkMemory4h(b *testing.B) {
 		s := mustOpen(b, Config{Dir: b.TempDir(), open: newDisk().open})
 		f := newForge(b, "talk", 2000)
 		r := mustCreate(b, s, Key{f.c.Channel, f.c.Broadcast})
-		before := heap()
+		before := heapBytes()
 		var hour float64
 		for seq := range uint64(57_600) {
 			if _, err := r.Append(f.next(seq)); err != nil {
 				b.Fatal(err)
 			}
 			if seq == 14_400 {
-				hour = heap() - before
+				hour = heapBytes() - before
 			}
 		}
-		all := heap() - before
+		all := heapBytes() - before
 		b.ReportMetric(hour, "B-1h")
 		b.ReportMetric(all, "B-4h")
 		begin := time.Now()
@@ -130,7 +132,7 @@ func BenchmarkMemory4h(b *testing.B) {
 			b.Fatal(err)
 		}
 		r.mu.Unlock()
-		b.ReportMetric(heap()-before, "B-closed")
+		b.ReportMetric(heapBytes()-before, "B-closed")
 		begin = time.Now()
 		mustTrack(b, r, "main")
 		b.ReportMetric(time.Since(begin).Seconds()*1000, "ms-load")

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ipfs/go-cid"
 )
@@ -56,18 +57,26 @@ func (s *Store) locate(ctx context.Context, c cid.Cid, read bool) (section, []by
 			return sec, b, nil
 		}
 	}
-	for _, r := range *s.all.Load() {
-		if err := ctx.Err(); err != nil {
-			return section{}, nil, err
+	var sec section
+	var b []byte
+	try := func(r *Recording) bool {
+		if r == last || ctx.Err() != nil {
+			return false
 		}
-		if r == last {
-			continue
-		}
-		sec, b, err := r.block(d, read)
-		if err == nil {
+		var err error
+		if sec, b, err = r.block(d, read); err == nil {
 			s.last.Store(r)
-			return sec, b, nil
 		}
+		return err == nil
+	}
+	if slices.ContainsFunc(*s.look.Load(), try) {
+		return sec, b, nil
+	}
+	if s.cat != nil && slices.ContainsFunc(s.cat.find(d), try) {
+		return sec, b, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return section{}, nil, err
 	}
 	return section{}, nil, notFound{c}
 }

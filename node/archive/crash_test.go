@@ -316,7 +316,11 @@ func TestRealDiskFull(t *testing.T) {
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skip("cannot mount: ", err)
 	}
-	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
 	s := mustOpen(t, Config{Dir: filepath.Join(dir, "recordings")})
 	filler := filepath.Join(dir, "filler")
 	if err := os.WriteFile(filler, make([]byte, 500<<10), 0o600); err != nil {

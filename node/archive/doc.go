@@ -7,6 +7,7 @@
 //	DIR/lock                    flock, with the process that holds it
 //	DIR/CHANNEL/BROADCAST.car   the blocks: CARv2, its header and index written when the file is sealed
 //	DIR/CHANNEL/BROADCAST.json  title, times, pin, root: written whole or not at all
+//	DIR/catalog/N.run           which blocks are in which closed recording; made again where it is lost
 //
 // Every section of the CAR is a block under its CIDv1: raw (chunks, init segments, small files of the view), dag-cbor
 // (envelopes) or dag-pb (directories and files of the view). A chunk is there when its envelope and its block are; the

@@ -44,7 +44,10 @@ func (r *Recording) Finish(ctx context.Context, sign func([]byte) []byte) (cid.C
 	if err := r.setRoot(root, Finished); err != nil {
 		return cid.Undef, fmt.Errorf("finish: %w", err)
 	}
-	r.s.sealing.Go(r.sealBehind)
+	r.s.sealing.Go(func() {
+		r.sealBehind()
+		r.s.cover(r)
+	})
 	return root, nil
 }
 

@@ -338,6 +338,9 @@ func (s *Store) publish(k Key, view *unixfs.View, tmp *Recording) (*Recording, e
 	if err := os.MkdirAll(filepath.Dir(base), 0o700); err != nil {
 		return nil, diskError("folder", err)
 	}
+	tmp.mu.RLock()
+	st := tmp.st
+	tmp.mu.RUnlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -346,9 +349,6 @@ func (s *Store) publish(k Key, view *unixfs.View, tmp *Recording) (*Recording, e
 	if s.recs[k] != nil {
 		return nil, errors.New("the broadcast was recorded meanwhile")
 	}
-	tmp.mu.RLock()
-	st := tmp.st
-	tmp.mu.RUnlock()
 	// The file that counts comes first: alone, it is a recording without its title.
 	for _, ext := range []string{".car", ".json"} {
 		if err := os.Rename(tmp.base+ext, base+ext); err != nil {
@@ -363,6 +363,7 @@ func (s *Store) publish(k Key, view *unixfs.View, tmp *Recording) (*Recording, e
 	r.st = st
 	s.recs[k] = r
 	s.snapshot()
+	s.sealing.Go(func() { s.cover(r) })
 	close(s.changed)
 	s.changed = make(chan struct{})
 	return r, nil

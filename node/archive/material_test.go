@@ -40,7 +40,6 @@ type stream struct {
 	size     int // bytes of a block
 	interval uint64
 	init     []byte
-	previous []cid.Cid
 	cids     []cid.Cid
 	random   *rand.ChaCha8
 }
@@ -79,7 +78,7 @@ func (s *stream) make(t testing.TB, flags envelope.Flags) envelope.Chunk {
 		e.SetBlock(nil, 0)
 	} else {
 		c.Block = make([]byte, s.size)
-		s.random.Read(c.Block)
+		s.random.Read(c.Block) //nolint:errcheck // never fails
 		e.SetBlock(c.Block, envelope.FragmentSize(len(c.Block)))
 	}
 	raw, err := e.Seal(testKey)

@@ -22,8 +22,9 @@ type Recording struct {
 	base string // path without ending
 	log  *slog.Logger
 
-	work sync.Mutex   // held through Finish, Adopt, Verify: one of them at a time
-	used atomic.Int64 // when it was last read or written, for closing what is idle
+	work    sync.Mutex   // held through Finish, Adopt, Verify: one of them at a time
+	covered atomic.Bool  // the store's catalog knows all blocks; false before the first one is appended
+	used    atomic.Int64 // when it was last read or written, for closing what is idle
 
 	mu      sync.RWMutex
 	st      state

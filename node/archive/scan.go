@@ -22,11 +22,12 @@ func scan(f io.ReaderAt, off, end, verifyFrom int64, visit func(s section, block
 	buf := make([]byte, 0, 128<<10)
 	good = off
 	var s section
+	budget := int64(guessBytes)
 	ahead := false // s is the section at off already
 	for off < end {
 		if !ahead {
 			if s, err = readSection(f, off, end); errors.Is(err, errFrame) {
-				off, err = resync(f, off+1, end)
+				off, err = resync(f, off+1, end, &budget)
 			} else if err == nil {
 				ahead = true
 			}
@@ -56,7 +57,7 @@ func scan(f io.ReaderAt, off, end, verifyFrom int64, visit func(s section, block
 			}
 			if !right {
 				if ahead, off = goesOn && s.end() < end, s.end(); !goesOn {
-					if off, err = resync(f, s.off+1, end); err != nil {
+					if off, err = resync(f, s.off+1, end, &budget); err != nil {
 						return good, damaged, err
 					}
 				}
@@ -74,9 +75,13 @@ func scan(f io.ReaderAt, off, end, verifyFrom int64, visit func(s section, block
 	return good, damaged, nil
 }
 
+// guessBytes is how much a scan hashes for sections that seem to begin somewhere and after which nothing seems to begin:
+// blocks can be made that are full of such places.
+const guessBytes = 256 << 20
+
 // resync looks from off on for the next section whose hash is right, and returns end where there is none.
-func resync(f io.ReaderAt, off, end int64) (int64, error) {
-	const step = 256 << 10
+func resync(f io.ReaderAt, off, end int64, budget *int64) (int64, error) {
+	const step = 64 << 10
 	buf := make([]byte, step+maxHead)
 	var block []byte
 	for ; off < end; off += step {
@@ -99,8 +104,13 @@ func resync(f io.ReaderAt, off, end int64) (int64, error) {
 				if err != nil || s.head != back+cidSize || s.end() > end {
 					continue
 				}
-				if block == nil {
-					block = make([]byte, maxBlockSize)
+				if !plausible(f, s.end(), end) {
+					if *budget -= int64(s.size); *budget < 0 {
+						continue
+					}
+				}
+				if cap(block) < s.size {
+					block = make([]byte, max(s.size, 128<<10))
 				}
 				right, err := s.readBlock(f, block)
 				if err != nil {
@@ -117,6 +127,15 @@ func resync(f io.ReaderAt, off, end int64) (int64, error) {
 		}
 	}
 	return end, nil
+}
+
+// plausible reports whether the head of a section, or the end, is at off.
+func plausible(f io.ReaderAt, off, end int64) bool {
+	if off == end {
+		return true
+	}
+	_, err := readSection(f, off, end)
+	return err == nil
 }
 
 func sha(b []byte) digest { return sha256.Sum256(b) }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"io"
 
 	"github.com/multiformats/go-multicodec"
@@ -23,16 +22,10 @@ import (
 const (
 	indexHead  = 2 + 4 + 8 + 4 + 4 + 8
 	indexWidth = 40
-	indexPage  = 64 // entries read at once
 )
 
-// sealedIndex finds blocks in the index of a sealed file without reading it whole: digests are spread evenly, so that
-// one or two reads of 2.5 kB find any of them.
-type sealedIndex struct {
-	f     io.ReaderAt
-	start int64 // of the entries
-	count int64
-}
+// sealedIndex finds blocks in the index of a sealed file without reading it whole.
+type sealedIndex struct{ rows }
 
 func indexHeader(count int) []byte {
 	b := binary.AppendUvarint(nil, uint64(multicodec.CarMultihashIndexSorted))
@@ -53,45 +46,23 @@ func openIndex(f io.ReaderAt, off, size int64) (*sealedIndex, bool) {
 	if _, err := f.ReadAt(head, off); err != nil || !bytes.Equal(head, indexHeader(int(count))) {
 		return nil, false
 	}
-	return &sealedIndex{f: f, start: off + indexHead, count: count}, true
+	return &sealedIndex{rows{f: f, start: off + indexHead, count: count, width: indexWidth, key: len(digest{})}}, true
 }
 
 // find returns the offset in the file of the section with a digest.
 func (x *sealedIndex) find(d digest) (off int64, ok bool, err error) {
-	lo, hi := int64(0), x.count // the entry is in [lo, hi) if anywhere
-	var page [indexPage * indexWidth]byte
-	var below, above uint64 = 0, 1<<64 - 1 // what the digests around [lo, hi) begin with
-	want := prefixOf(d)
-	for step := 0; lo < hi; step++ {
-		at := lo
-		if hi-lo > indexPage {
-			part := float64(want-below) / max(float64(above-below), 1)
-			if step > 4 || part < 0 || part > 1 {
-				part = 0.5 // uneven after all
-			}
-			at = min(max(lo+int64(part*float64(hi-lo))-indexPage/2, lo), hi-indexPage)
-		}
-		n := min(indexPage, hi-at)
-		b := page[:n*indexWidth]
-		if _, err := x.f.ReadAt(b, x.start+at*indexWidth); err != nil {
-			return 0, false, fmt.Errorf("read index: %w", err)
-		}
-		first, last := b[:len(d)], b[len(b)-indexWidth:][:len(d)]
-		switch {
-		case bytes.Compare(d[:], first) < 0:
-			hi, above = at, binary.BigEndian.Uint64(first)
-		case bytes.Compare(d[:], last) > 0:
-			lo, below = at+n, binary.BigEndian.Uint64(last)
-		default:
-			for ; len(b) > 0; b = b[indexWidth:] {
-				if bytes.Equal(d[:], b[:len(d)]) {
-					return payloadStart + int64(binary.LittleEndian.Uint64(b[len(d):])), true, nil
-				}
-			}
-			return 0, false, nil
-		}
+	i, err := x.lowerBound(d[:])
+	if err != nil || i == x.count {
+		return 0, false, err
 	}
-	return 0, false, nil
+	var b [indexWidth]byte
+	if err := x.row(i, b[:]); err != nil {
+		return 0, false, err
+	}
+	if !bytes.Equal(d[:], b[:len(d)]) {
+		return 0, false, nil
+	}
+	return payloadStart + int64(binary.LittleEndian.Uint64(b[len(d):])), true, nil
 }
 
 // writeIndex writes an index of entries, ascending by digest, at off and returns where it ends.

@@ -40,8 +40,10 @@ type Store struct {
 	open opener
 	lock *os.File
 
-	all  atomic.Pointer[[]*Recording] // a snapshot for finding blocks
+	all  atomic.Pointer[[]*Recording] // a snapshot of the list
+	look atomic.Pointer[[]*Recording] // those that the catalog does not cover
 	last atomic.Pointer[Recording]    // where the last block was found
+	cat  *catalog                     // nil in a store that is only looked at
 
 	mu      sync.Mutex
 	recs    map[Key]*Recording
@@ -87,6 +89,13 @@ func Open(cfg Config) (*Store, error) {
 	if err := s.find(); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("recordings: %w", err)
+	}
+	if !cfg.ReadOnly {
+		s.cat = openCatalog(s, filepath.Join(cfg.Dir, "catalog"))
+		s.refresh()
+		if look := *s.look.Load(); len(look) > 0 {
+			s.sealing.Go(func() { s.coverAll(look) })
+		}
 	}
 	return s, nil
 }
@@ -149,6 +158,7 @@ func (s *Store) resume(k Key) *Recording {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.st.Sealed = false
 	if err := r.load(); err != nil {
 		r.log.Error("recording not resumed", "err", err)
 		return r
@@ -174,10 +184,53 @@ func (s *Store) recording(k Key) *Recording {
 // snapshot publishes the list for finding blocks.
 func (s *Store) snapshot() {
 	list := make([]*Recording, 0, len(s.recs))
+	var look []*Recording
 	for _, r := range s.recs {
 		list = append(list, r)
+		if !r.covered.Load() {
+			look = append(look, r)
+		}
 	}
 	s.all.Store(&list)
+	s.look.Store(&look)
+}
+
+// refresh takes account of a recording that the catalog covers now, or not any more.
+func (s *Store) refresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.snapshot()
+}
+
+// coverAll has the catalog know those of the recordings that are sealed: after a crash, or where the catalog was lost.
+func (s *Store) coverAll(list []*Recording) {
+	for _, r := range list {
+		s.mu.Lock()
+		closed := s.closed
+		s.mu.Unlock()
+		if closed {
+			return
+		}
+		r.mu.RLock()
+		sealed := r.st.Sealed
+		r.mu.RUnlock()
+		if sealed {
+			s.cover(r)
+		}
+	}
+}
+
+// cover has the catalog know a sealed recording.
+func (s *Store) cover(r *Recording) {
+	if s.cat == nil || r.key == (Key{}) {
+		return
+	}
+	if err := s.cat.add(r); err != nil {
+		r.log.Warn("recording not in the catalog", "err", err)
+	}
+	if r.covered.Load() {
+		s.refresh()
+	}
 }
 
 // notify tells those who wait on Changed.
@@ -240,7 +293,7 @@ func (s *Store) Create(k Key, m Meta) (*Recording, error) {
 		err = syncDir(filepath.Dir(r.base))
 	}
 	if err != nil {
-		r.drop()
+		r.drop() //nolint:errcheck // the first error is what counts
 		s.forget(r)
 		return nil, fmt.Errorf("create recording: %w", err)
 	}
@@ -293,6 +346,9 @@ func (r *Recording) drop() error {
 }
 
 func (s *Store) forget(r *Recording) {
+	if r.covered.Swap(false) {
+		s.cat.forget(r)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.recs[r.key] == r {
@@ -465,9 +521,13 @@ func (s *Store) sweep() {
 				r.log.Warn("recording not closed", "err", err)
 			}
 		}
-		closed := r.f == nil
+		closed, sealed := r.f == nil, r.st.Sealed
 		r.mu.Unlock()
 		r.work.Unlock()
+		if closed && sealed && !r.covered.Load() {
+			s.cover(r) // opens it again
+			continue
+		}
 		if closed {
 			s.mu.Lock()
 			delete(s.inUse, r)
@@ -508,6 +568,9 @@ func (s *Store) Close() error {
 			r.gone = true
 		}
 		r.mu.Unlock()
+	}
+	if s.cat != nil {
+		s.cat.close()
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())

@@ -43,9 +43,8 @@ func (t *Track) view(f func(c *chunks)) {
 
 // pick is a chunk that was chosen under the lock, to be read without.
 type pick struct {
-	id          envelope.ID
-	size        int // bytes of envelope and block
-	independent bool
+	id   envelope.ID
+	size int // bytes of envelope and block
 }
 
 // Range returns the chunks with from <= id <= to that are there, ascending, at most count of them and about size bytes

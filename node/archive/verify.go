@@ -64,8 +64,6 @@ func (r *Recording) reload() error {
 
 // verifySections checks every section that the table knows, in the order in which they lie in the file.
 func (r *Recording) verifySections(ctx context.Context, rep *Report, progress func(done, total int64)) error {
-	r.used.Store(1 << 62) // not idle
-	defer r.used.Store(0)
 	buf := make([]byte, maxBlockSize)
 	reindex := false
 	for n := uint32(0); ; n++ {
