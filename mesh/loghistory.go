@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxHistory   = 1 << 20                // entries of one index: three days of chunks
+	maxHistory   = 1 << 18                // entries of one index: eighteen hours of chunks
 	maxRange     = 4096                   // chunks of one FetchRange or FetchChunks
 	maxRangeSize = 256 << 20              // their bytes
 	historyPeers = 16                     // peers asked for one index

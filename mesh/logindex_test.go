@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/ipfs/go-cid"
-	"github.com/libp2p/go-libp2p/core/peer"
 
 	"murmuration/chunker/envelope"
 )
@@ -269,7 +268,7 @@ func TestFalseIndexOfWindow(t *testing.T) {
 		w.connect(viewer, liar)
 		time.Sleep(time.Second)
 		index, err := vt.FetchIndex(t.Context(), envelope.ID{}, s.id())
-		if err != nil || len(index) != 20 || viewer.gate.score(peer.ID(liar.ID())) > -offenceForged/2 {
+		if err != nil || len(index) != 20 || viewer.gate.score(liar.ID()) > -offenceForged/2 {
 			t.Errorf("%d entries, %v, score %v", len(index), err, viewer.gate.score(liar.ID()))
 		}
 	})

@@ -8,8 +8,18 @@ import (
 	"time"
 )
 
-// ErrShown is returned by Backfill for a playlist that somebody has seen already.
-var ErrShown = errors.New("playlist has been shown")
+var (
+	// ErrShown is returned by Backfill for a playlist that somebody has seen already.
+	ErrShown = errors.New("playlist has been shown")
+	// ErrHistory is returned by Backfill for a history that is out of all proportion.
+	ErrHistory = errors.New("history cannot be listed")
+)
+
+// History is hearsay until it is fetched: what it can cost is bounded.
+const (
+	maxSegments = 1 << 16 // a day and a half of segments of 2 s
+	maxSeq      = 1 << 40 // eight thousand years of chunks; numbers above 1<<53 are no numbers to JavaScript
+)
 
 // Backfill puts what was before the list in front of it: the parts older than the first one listed, in any order, the
 // others being left out. The segments, also those of what is listed already, begin where they would have begun had all
@@ -28,7 +38,7 @@ func (p *Playlist) Backfill(history []Part, now time.Time) error {
 	parts = slices.DeleteFunc(parts, func(part Part) bool {
 		late := len(old) > 0 && !part.ID().Less(ID{old[0].epoch, old[0].first}) ||
 			len(old) == 0 && len(p.waiting) > 0 && !part.ID().Less(p.waiting[0].ID())
-		return late || part.End || p.check(part) != nil
+		return late || part.End || part.Seq >= maxSeq || p.check(part) != nil
 	})
 	slices.SortStableFunc(parts, func(a, b Part) int {
 		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Seq, b.Seq))
@@ -38,8 +48,13 @@ func (p *Playlist) Backfill(history []Part, now time.Time) error {
 		return nil
 	}
 	q := &Playlist{cfg: p.cfg, version: p.version}
+	spare := uint64(len(parts)) + 100 // gaps that the history may have: as many as it has parts
 	for _, part := range parts {
-		q.remember(part)
+		q.remember(part, spare)
+		q.fold()
+		if len(q.segments) > maxSegments {
+			return fmt.Errorf("%w: more than %d segments", ErrHistory, maxSegments)
+		}
 	}
 	if len(q.segments) == 0 {
 		return nil
@@ -51,7 +66,7 @@ func (p *Playlist) Backfill(history []Part, now time.Time) error {
 				case l.gap:
 					q.gap(l.Part)
 				case i == 0 && j == 0:
-					q.remember(l.Part)
+					q.remember(l.Part, spare)
 				default:
 					q.append(l, s.discontinuity && j == 0)
 					q.last = l.Part
@@ -75,8 +90,9 @@ func (p *Playlist) Backfill(history []Part, now time.Time) error {
 	return nil
 }
 
-// remember appends a part of the past. Nobody waits for what is missing there.
-func (p *Playlist) remember(part Part) {
+// remember appends a part of the past. Nobody waits for what is missing there; where it is too much for gaps, a
+// discontinuity stands in its place.
+func (p *Playlist) remember(part Part, spare uint64) {
 	switch {
 	case len(p.segments) == 0:
 		if part.Independent {
@@ -85,7 +101,7 @@ func (p *Playlist) remember(part Part) {
 		}
 		return
 	case part.ID() == p.last.ID().next():
-	case part.Epoch == p.last.Epoch && !p.tooMany(part.Seq-p.last.Seq-1):
+	case part.Epoch == p.last.Epoch && !p.tooMany(part.Seq-p.last.Seq-1) && p.stats.Gaps < spare:
 		part.Discontinuity = p.gapsBefore(part)
 	case part.Independent:
 		part.Discontinuity = true

@@ -130,7 +130,7 @@ func (m *movie) Read(p []byte) (int, error) {
 	}
 	n, err := m.body.Read(p)
 	m.at += int64(n)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err

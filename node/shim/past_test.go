@@ -45,9 +45,12 @@ func (h *past) add(c envelope.Chunk) {
 }
 
 func (h *past) wait(ctx context.Context) error {
+	h.mu.Lock()
+	delay, refuse := h.delay, h.refuse
+	h.mu.Unlock()
 	select {
-	case <-time.After(h.delay):
-		return h.refuse
+	case <-time.After(delay):
+		return refuse
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -77,7 +80,7 @@ func (h *past) Chunks(ctx context.Context, from, to playlist.ID) (chunks []envel
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range h.chunks {
-		if id := partOf(c).ID(); !id.Less(from) && !to.Less(id) && !(h.short && id == to) {
+		if id := partOf(c).ID(); !id.Less(from) && !to.Less(id) && (!h.short || id != to) {
 			chunks = append(chunks, c)
 		}
 	}
@@ -97,8 +100,21 @@ func (h *past) Init(ctx context.Context, name string) ([]byte, error) {
 }
 
 func (h *past) Close() error {
-	h.closed++
+	h.set(func() { h.closed++ })
 	return nil
+}
+
+// set changes how it behaves.
+func (h *past) set(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f()
+}
+
+func (h *past) closings() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
 }
 
 func (h *past) questions() int {
@@ -276,7 +292,7 @@ func TestDVRLate(t *testing.T) {
 		if a := r.get(base + fmt.Sprintf("dvr.m3u8?_HLS_msn=%d&_HLS_part=0", len(d.Segments)+3)); a.code != 400 {
 			t.Errorf("too far ahead: %d", a.code)
 		}
-		h.delay = 50 * time.Millisecond
+		h.set(func() { h.delay = 50 * time.Millisecond })
 		r.check(base, d, h)
 		b.End()
 		if !r.media(base+"index.m3u8").End || !r.media(base+"dvr.m3u8").End {
@@ -298,7 +314,7 @@ func TestDVRNobodyThere(t *testing.T) {
 		h := made(o, 800, &past{refuse: errors.New("nobody is there")})
 		b := r.joinLate(o, h, 24)
 		r.more(b, o, h, 4*200)
-		h.refuse = nil
+		h.set(func() { h.refuse = nil })
 		r.more(b, o, h, 4*60)
 		if m := r.media("/b/talk/main/index.m3u8"); m.MediaSequence != 0 || len(m.Segments) != (1600+240)/8 {
 			t.Errorf("%d segments from %d", len(m.Segments), m.MediaSequence)
@@ -357,7 +373,7 @@ func TestFetch(t *testing.T) {
 		if codes, took := all(same); codes[200] != 30 || h.questions() != 1 || took != time.Second {
 			t.Errorf("equal requests: %v, asked %d times, %v", codes, h.questions(), took)
 		}
-		h.delay = 900 * time.Millisecond
+		h.set(func() { h.delay = 900 * time.Millisecond })
 		many := make([]string, 200)
 		for i := range many {
 			many[i] = uri(10 + i)
@@ -367,7 +383,7 @@ func TestFetch(t *testing.T) {
 			t.Errorf("many requests: %v, %v", codes, took)
 		}
 		time.Sleep(10 * time.Second)
-		h.delay = time.Millisecond
+		h.set(func() { h.delay = time.Millisecond })
 		asked := h.questions()
 		began := time.Now()
 		for i := range 200 {
@@ -396,8 +412,8 @@ func TestFetch(t *testing.T) {
 			"init":      {func() {}, base + "init-bafkqaaa.mp4", 404},
 			"epoch":     {func() {}, base + "s-6-0-7.m4s", 404},
 		} {
-			h.refuse, h.short, h.delay = nil, false, time.Millisecond
-			c.set()
+			h.set(func() { h.refuse, h.short, h.delay = nil, false, time.Millisecond })
+			h.set(c.set)
 			if a := r.get(c.path); a.code != c.code || a.took > fetchBudget || c.code == 503 && a.header.Get("Retry-After") == "" {
 				t.Errorf("%s: %d after %v", name, a.code, a.took)
 			}
@@ -406,7 +422,7 @@ func TestFetch(t *testing.T) {
 			t.Errorf("%d bytes, %d flights, %d waiting", f.size, len(f.flights), f.waiting)
 		}
 		// Who goes takes a fetch along that nobody else waits for.
-		h.refuse, h.short, h.delay = nil, false, time.Minute
+		h.set(func() { h.refuse, h.short, h.delay = nil, false, time.Minute })
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
 		r.do(ctx, "GET", uri(5))
@@ -477,12 +493,12 @@ func TestRecording(t *testing.T) {
 		if st := r.Status(); len(st.Broadcasts) != 0 {
 			t.Errorf("%+v", st.Broadcasts)
 		}
-		if asked != 1 || h.closed != 0 {
-			t.Errorf("opened %d times, closed %d times", asked, h.closed)
+		if asked != 1 || h.closings() != 0 {
+			t.Errorf("opened %d times, closed %d times", asked, h.closings())
 		}
 		time.Sleep(2*demandIdle + time.Second)
-		if r.broadcast("old") != nil || h.closed != 1 {
-			t.Errorf("still open; closed %d times", h.closed)
+		if r.broadcast("old") != nil || h.closings() != 1 {
+			t.Errorf("still open; closed %d times", h.closings())
 		}
 		if a := r.get("/b/old/main/index.m3u8"); a.code != 200 || asked != 2 {
 			t.Errorf("again: %d, opened %d times", a.code, asked)
