@@ -6,14 +6,12 @@ import (
 	"os"
 	"sync"
 
-	"github.com/ipfs/boxo/bitswap"
-	"github.com/ipfs/boxo/bitswap/client"
+	bsnetwork "github.com/ipfs/boxo/bitswap/network"
 	"github.com/ipfs/boxo/bitswap/network/bsnet"
-	"github.com/ipfs/boxo/peering"
+	"github.com/ipfs/boxo/bitswap/server"
 	blocks "github.com/ipfs/go-block-format"
 	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/routing"
 	"golang.org/x/time/rate"
 )
 
@@ -24,7 +22,9 @@ type Exchange struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	bitswap *bitswap.Bitswap
+	net     bsnetwork.BitSwapNetwork
+	client  *client
+	server  *server.Server // nil: nothing is served
 	local   store
 	dht     router // nil: RoutingOff
 	limit   *rate.Limiter
@@ -78,37 +78,20 @@ func New(cfg Config) (*Exchange, error) {
 	return x, nil
 }
 
+// startBitswap starts the asking side, which is ours, and the answering side, which is boxo's.
 func (x *Exchange) startBitswap() {
-	options := []bitswap.Option{
-		bitswap.WithServerEnabled(x.cfg.Blocks != nil),
-		bitswap.MaxQueuedWantlistEntriesPerPeer(uint(x.cfg.Wants)),
-		// A recording is served to strangers beside a live broadcast: few reads at once, and little in flight to each.
-		bitswap.EngineBlockstoreWorkerCount(8),
-		bitswap.EngineTaskWorkerCount(4),
-		bitswap.TaskWorkerCount(8),
-		bitswap.MaxOutstandingBytesPerPeer(1 << 20),
-		bitswap.WithoutDuplicatedBlockStats(),
+	x.net = guardedNetwork{bsnet.NewFromIpfsHost(x.cfg.Host), x}
+	x.client = newClient(x, x.net)
+	if x.cfg.Blocks != nil {
+		x.server = server.New(x.ctx, x.net, x.local,
+			server.MaxQueuedWantlistEntriesPerPeer(uint(x.cfg.Wants)),
+			// A recording is served to strangers beside a live broadcast: few reads at once, little in flight to each.
+			server.EngineBlockstoreWorkerCount(8),
+			server.EngineTaskWorkerCount(4),
+			server.TaskWorkerCount(8),
+			server.MaxOutstandingBytesPerPeer(1<<20))
 	}
-	if x.dht != nil && x.protects() {
-		// The DHT connects to hundreds of strangers. Ask only those of them who are likely to answer: peers that sent
-		// us blocks before, those near, and those that a session was given.
-		options = append(options, bitswap.WithClientOption(client.BroadcastControlEnable(true)))
-	}
-	var finder routing.ContentDiscovery // nil, and not an interface that holds nil
-	if x.dht != nil {
-		finder = x.dht
-	}
-	x.bitswap = bitswap.New(x.ctx, guardedNetwork{bsnet.NewFromIpfsHost(x.cfg.Host), x}, finder, x.local, options...)
-}
-
-// protects reports whether the host's connection manager remembers which peers are protected. One that does not would
-// leave those that a session was given out of the first question.
-func (x *Exchange) protects() bool {
-	const tag = "murmur-exchange-probe"
-	manager, id := x.cfg.Host.ConnManager(), x.cfg.Host.ID()
-	manager.Protect(id, tag)
-	defer manager.Unprotect(id, tag)
-	return manager.IsProtected(id, tag)
+	x.net.Start(guard{x})
 }
 
 // SetUpload changes the upload limit; 0 is none. It holds from the next message on.
@@ -117,15 +100,22 @@ func (x *Exchange) SetUpload(bitsPerSecond int64) { setLimit(x.limit, bitsPerSec
 // Added tells peers and sessions that wait for these blocks that Config.Blocks has them now. It need not be called for
 // blocks that nobody can have asked for yet.
 func (x *Exchange) Added(ctx context.Context, added ...blocks.Block) error {
-	return x.bitswap.NotifyNewBlocks(ctx, added...)
+	x.client.received(x.cfg.Host.ID(), added, nil, nil)
+	if x.server == nil {
+		return nil
+	}
+	return x.server.NotifyNewBlocks(ctx, added...)
 }
 
-// keep holds on to the connection with p as long as sessions want it; the peer is then asked first.
+// keepTag protects connections from the host's connection manager.
+const keepTag = "murmur-exchange"
+
+// keep holds on to the connection with p as long as sessions want it.
 func (x *Exchange) keep(p peer.ID) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.kept[p]++
-	x.cfg.Host.ConnManager().Protect(p, peering.ConnmgrTag)
+	x.cfg.Host.ConnManager().Protect(p, keepTag)
 }
 
 func (x *Exchange) release(p peer.ID) {
@@ -133,7 +123,7 @@ func (x *Exchange) release(p peer.ID) {
 	defer x.mu.Unlock()
 	if x.kept[p]--; x.kept[p] <= 0 {
 		delete(x.kept, p)
-		x.cfg.Host.ConnManager().Unprotect(p, peering.ConnmgrTag)
+		x.cfg.Host.ConnManager().Unprotect(p, keepTag)
 	}
 }
 
@@ -147,15 +137,17 @@ func (x *Exchange) Close() error {
 	x.closed = true
 	x.mu.Unlock()
 	x.cancel()
-	err := x.bitswap.Close()
+	x.net.Stop()
+	if x.server != nil {
+		x.server.Close()
+	}
 	// Bitswap leaves its handlers, which would take messages for ever.
 	for _, id := range bitswapProtocols {
 		x.cfg.Host.RemoveStreamHandler(id)
 	}
+	var err error
 	if x.dht != nil {
-		if e := x.dht.Close(); err == nil {
-			err = e
-		}
+		err = x.dht.Close()
 	}
 	x.running.Wait()
 	x.metrics.unregister()

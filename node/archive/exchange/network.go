@@ -7,6 +7,7 @@ import (
 
 	"github.com/ipfs/boxo/bitswap/message"
 	bsnet "github.com/ipfs/boxo/bitswap/network"
+	blocks "github.com/ipfs/go-block-format"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/time/rate"
 )
@@ -44,39 +45,56 @@ func (n guardedNetwork) SendMessage(ctx context.Context, p peer.ID, m message.Bi
 	return nil
 }
 
-// Start puts a guard before those who receive messages.
-func (n guardedNetwork) Start(receivers ...bsnet.Receiver) {
-	guarded := make([]bsnet.Receiver, len(receivers))
-	for i, r := range receivers {
-		guarded[i] = guard{Receiver: r, x: n.x}
-	}
-	n.BitSwapNetwork.Start(guarded...)
-}
+// guard sees every message first, and hands it to the asking side and to the answering side.
+type guard struct{ x *Exchange }
 
-// guard sees every message before bitswap does.
-type guard struct {
-	bsnet.Receiver
-	x *Exchange
-}
-
-// ReceiveMessage counts the blocks that no session asked for. Bitswap ignores them, but they cost bandwidth and hashing.
-// A wrong block is one of them: blocks come without names, and its bytes hash to a CID that nobody asked for.
+// ReceiveMessage counts the blocks that no session asked for: they cost bandwidth and hashing. A wrong block is one of
+// them: blocks come without names, and its bytes hash to a CID that nobody asked for.
 func (g guard) ReceiveMessage(ctx context.Context, p peer.ID, m message.BitSwapMessage) {
-	unasked, bytes := 0, 0
-	for _, b := range m.Blocks() {
+	got := m.Blocks()
+	wanted := make([]blocks.Block, 0, len(got))
+	bytes := 0
+	for _, b := range got {
 		bytes += len(b.RawData())
-		if !g.x.asked.has(b.Cid()) {
-			unasked++
+		if g.x.asked.has(b.Cid()) {
+			wanted = append(wanted, b)
 		}
 	}
-	g.x.metrics.received(len(m.Blocks()), bytes, unasked)
-	if unasked > 0 && g.x.misuse.add(p, unasked, time.Now()) {
-		g.x.cfg.Log.Warn("a peer sends blocks that were not asked for; cut off", "peer", p)
-		g.x.metrics.cutOff()
-		_ = g.x.cfg.Host.Network().ClosePeer(p)
-		return
+	unasked := len(got) - len(wanted)
+	g.x.metrics.received(len(got), bytes, unasked)
+	if unasked > 0 {
+		if g.x.misuse.add(p, unasked, time.Now()) {
+			g.x.cfg.Log.Warn("a peer sends blocks that were not asked for; cut off", "peer", p)
+			g.x.metrics.cutOff()
+			_ = g.x.cfg.Host.Network().ClosePeer(p)
+			return
+		}
+		g.x.client.wrong(p)
 	}
-	g.Receiver.ReceiveMessage(ctx, p, m)
+	g.x.client.received(p, wanted, m.Haves(), m.DontHaves())
+	if g.x.server != nil {
+		g.x.server.ReceivedBlocks(p, wanted)
+		g.x.server.ReceiveMessage(ctx, p, m)
+	}
+}
+
+// ReceiveError is of no use: it does not say whose message was broken. The stream is gone.
+func (g guard) ReceiveError(err error) { g.x.cfg.Log.Debug("broken message", "err", err) }
+
+// PeerConnected is told of every direct connection.
+func (g guard) PeerConnected(p peer.ID) {
+	if g.x.server != nil {
+		g.x.server.PeerConnected(p)
+	}
+	g.x.client.connected()
+}
+
+// PeerDisconnected is told when the last direct connection ends.
+func (g guard) PeerDisconnected(p peer.ID) {
+	if g.x.server != nil {
+		g.x.server.PeerDisconnected(p)
+	}
+	g.x.client.disconnected(p)
 }
 
 // misuse remembers who sent what was not asked for. Some is normal: blocks cross with cancels.

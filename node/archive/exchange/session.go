@@ -6,14 +6,10 @@ import (
 	"sync"
 	"time"
 
-	bxchange "github.com/ipfs/boxo/exchange"
 	blocks "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
-
-// connectTimeout is how long a session tries to reach a peer that it was given.
-const connectTimeout = 15 * time.Second
 
 // Session is a series of requests that belong together, such as those for one recording: who had the first blocks is
 // asked for the next. It ends with its context, at Close, or when the exchange closes.
@@ -21,38 +17,37 @@ type Session struct {
 	x      *Exchange
 	ctx    context.Context
 	cancel context.CancelFunc
-	from   bxchange.Fetcher
+	wake   chan struct{}
+
+	mu    sync.Mutex
+	state *scheduler
 }
 
-// Session starts a session until ctx ends. The given peers are dialled if need be and asked at once, with the connected
-// ones; who else has the blocks is asked of the DHT when these do not answer within a second. Blocks that Config.Blocks
-// has are not fetched.
+// Session starts a session until ctx ends. The given peers are dialled if need be and asked at once; what they lack is
+// asked of the connected ones, and after a second of those whom the DHT names. Blocks that Config.Blocks has are not
+// fetched.
 func (x *Exchange) Session(ctx context.Context, peers ...peer.ID) *Session {
-	s := &Session{x: x}
+	s := &Session{x: x, wake: make(chan struct{}, 1), state: newScheduler()}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	stop := context.AfterFunc(x.ctx, s.cancel)
+	var kept []peer.ID
+	now := time.Now()
 	for _, p := range peers {
-		if p == x.cfg.Host.ID() {
-			continue
+		if p != x.cfg.Host.ID() {
+			x.keep(p)
+			kept = append(kept, p)
+			s.state.hope(p, now)
 		}
-		x.keep(p)
-		go func() {
-			ctx, cancel := context.WithTimeout(s.ctx, connectTimeout)
-			defer cancel()
-			if err := x.cfg.Host.Connect(ctx, peer.AddrInfo{ID: p}); err != nil && s.ctx.Err() == nil {
-				x.cfg.Log.Debug("a session's peer cannot be reached", "peer", p, "err", err)
-			}
-		}()
 	}
+	x.client.join(s)
+	go s.run()
 	context.AfterFunc(s.ctx, func() {
 		stop()
-		for _, p := range peers {
-			if p != x.cfg.Host.ID() {
-				x.release(p)
-			}
+		x.client.leave(s)
+		for _, p := range kept {
+			x.release(p)
 		}
 	})
-	s.from = x.bitswap.NewSession(s.ctx)
 	return s
 }
 
@@ -109,24 +104,30 @@ func (s *Session) Blocks(ctx context.Context, cids []cid.Cid) (<-chan blocks.Blo
 	return out, nil
 }
 
-// fetch asks for want in steps, so that the window keeps full without a message for every block.
+// fetch hands out what is here and asks for the rest, a window at a time.
 func (s *Session) fetch(ctx context.Context, want []cid.Cid, out chan<- blocks.Block) {
 	window := s.x.cfg.Window
+	// step blocks are asked for at a time, so that there is not a message for every one.
 	step := max(1, window/8)
-	arrived := make(chan blocks.Block, window)
-	var asking sync.WaitGroup
-	defer asking.Wait()
-
+	r := &request{arrived: make(chan blocks.Block, window)} // room for all that is pending: who delivers never waits
+	defer s.withdraw(r)
 	for pending := 0; len(want) > 0 || pending > 0; {
 		if n := min(step, len(want)); n > 0 && pending+n <= window {
 			pending += n
-			batch := want[:n]
+			missing := make([]cid.Cid, 0, n)
+			for _, c := range want[:n] {
+				if b, ok := s.here(ctx, c); ok {
+					r.arrived <- b
+				} else {
+					missing = append(missing, c)
+				}
+			}
 			want = want[n:]
-			asking.Go(func() { s.ask(ctx, batch, arrived) })
+			s.add(r, missing)
 			continue
 		}
 		select {
-		case b := <-arrived:
+		case b := <-r.arrived:
 			select {
 			case out <- b:
 				pending--
@@ -136,36 +137,6 @@ func (s *Session) fetch(ctx context.Context, want []cid.Cid, out chan<- blocks.B
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-// ask brings the blocks of batch from here or from others. arrived has room for them.
-func (s *Session) ask(ctx context.Context, batch []cid.Cid, arrived chan<- blocks.Block) {
-	missing := make([]cid.Cid, 0, len(batch))
-	for _, c := range batch {
-		if b, ok := s.here(ctx, c); ok {
-			arrived <- b
-		} else {
-			missing = append(missing, c)
-		}
-	}
-	if len(missing) == 0 {
-		return
-	}
-	s.x.asked.add(missing)
-	open := cid.NewSet()
-	for _, c := range missing {
-		open.Add(c)
-	}
-	defer func() { s.x.asked.done(open.Keys(), time.Now()) }()
-	ch, err := s.from.GetBlocks(ctx, missing)
-	if err != nil {
-		return // the session has ended
-	}
-	for b := range ch {
-		open.Remove(b.Cid())
-		s.x.asked.done([]cid.Cid{b.Cid()}, time.Now())
-		arrived <- b
 	}
 }
 
@@ -180,4 +151,99 @@ func (s *Session) here(ctx context.Context, c cid.Cid) (blocks.Block, bool) {
 	}
 	b, err := s.x.local.Get(ctx, c)
 	return b, err == nil
+}
+
+func (s *Session) add(r *request, cids []cid.Cid) {
+	if len(cids) == 0 {
+		return
+	}
+	s.mu.Lock()
+	fresh := s.state.add(r, cids)
+	s.x.asked.add(fresh)
+	s.mu.Unlock()
+	s.rouse()
+}
+
+func (s *Session) withdraw(r *request) {
+	s.mu.Lock()
+	orders, gone := s.state.withdraw(r)
+	s.x.asked.done(gone, time.Now())
+	s.mu.Unlock()
+	s.x.client.send(orders)
+}
+
+func (s *Session) rouse() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// received takes what a peer sent. It reports how many of the blocks the session wanted.
+func (s *Session) received(p peer.ID, got []blocks.Block, haves, dontHaves []cid.Cid) {
+	now := time.Now()
+	s.mu.Lock()
+	var orders []order
+	var done []cid.Cid
+	for _, b := range got {
+		if o, wanted := s.state.block(p, b, now); wanted {
+			orders = append(orders, o...)
+			done = append(done, b.Cid())
+		}
+	}
+	s.state.presence(p, haves, dontHaves, now)
+	s.x.asked.done(done, now)
+	s.mu.Unlock()
+	s.x.client.send(orders)
+	s.rouse()
+}
+
+// with changes the session's state and looks at it again.
+func (s *Session) with(change func(*scheduler, time.Time)) {
+	s.mu.Lock()
+	change(s.state, time.Now())
+	s.mu.Unlock()
+	s.rouse()
+}
+
+// run decides whom to ask for what, whenever something happened, and now and then while something is wanted.
+func (s *Session) run() {
+	tick := time.NewTimer(0)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.wake:
+		case <-tick.C:
+		case <-s.ctx.Done():
+			return
+		}
+		s.mu.Lock()
+		waiting := len(s.state.wants) > 0
+		orders, search := s.state.schedule(time.Now(), s.x.client.neighbours, s.x.dht != nil)
+		s.mu.Unlock()
+		s.x.client.send(orders)
+		if search.Defined() {
+			go s.search(search)
+		}
+		if waiting {
+			tick.Reset(schedulerTick)
+		} else {
+			tick.Stop()
+		}
+	}
+}
+
+// search asks the DHT who has c; they are asked next.
+func (s *Session) search(c cid.Cid) {
+	ctx, cancel := context.WithTimeout(s.ctx, searchTimeout)
+	defer cancel()
+	for p := range s.x.dht.FindProvidersAsync(ctx, c, searchProviders) {
+		if p.ID == s.x.cfg.Host.ID() {
+			continue
+		}
+		if len(p.Addrs) > 0 {
+			s.x.cfg.Host.Peerstore().AddAddrs(p.ID, p.Addrs, searchTTL)
+		}
+		s.with(func(state *scheduler, now time.Time) { state.hope(p.ID, now) })
+	}
 }
