@@ -303,6 +303,16 @@ func TestOriginFile(t *testing.T) {
 	}
 }
 
+// TestOriginFileInTheWay: an origin that cannot write its file runs all the same.
+func TestOriginFileInTheWay(t *testing.T) {
+	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"}
+	if err := os.MkdirAll(filepath.Join(cfg.Dir, originFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, c := apiOrigin(t, cfg)
+	c.do("POST", "broadcasts", `{}`, http.StatusCreated)
+}
+
 func TestRTMPServerName(t *testing.T) {
 	o, _ := apiOrigin(t, OriginConfig{RTMP: "0.0.0.0:0"})
 	_, port, _ := net.SplitHostPort(o.rtmp.Addr().String())

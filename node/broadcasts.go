@@ -83,8 +83,8 @@ func (o *Origin) openWith(k standingKey) (b *broadcast, fresh bool, err error) {
 	return b, err == nil, err
 }
 
-// newBroadcast returns the broadcast of the origin's own key or input where it can go on, else a fresh one. It shows up
-// with its first picture.
+// newBroadcast returns the broadcast of the origin's own key or input where it can go on, else a fresh one; nil where too
+// many are open. It shows up with its first picture.
 func (o *Origin) newBroadcast() *broadcast {
 	o.mu.Lock()
 	b, fresh, err := o.openWith(standingKey{key: o.cfg.StreamKey})

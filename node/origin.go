@@ -161,7 +161,7 @@ func (o *Origin) start() (err error) {
 	o.recordAll()
 	o.serveAPI()
 	if err := writeOriginFile(o.dir, strings.TrimSuffix(o.PageURL(), "/"), o.Token()); err != nil {
-		return fmt.Errorf("%w: %w", ErrKey, err)
+		o.log.Warn("programs on this machine must be told the address and the token", "err", err) // a read-only folder, say
 	}
 	return nil
 }
@@ -190,7 +190,11 @@ func (o *Origin) takeFeeds(ctx context.Context) error {
 	if o.cfg.Input == "" {
 		return o.rtmp.Serve(ctx)
 	}
-	err := o.takeInput(ctx, o.newBroadcast())
+	b := o.newBroadcast()
+	if b == nil {
+		return errTooMany
+	}
+	err := o.takeInput(ctx, b)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errEnded) {
 		return fmt.Errorf("%w: %w", ErrFeed, err)
 	}

@@ -95,7 +95,7 @@ func (c broadcastStartCmd) wait(e *env, api *originAPI, b broadcastInfo) error {
 		}
 		switch {
 		case b.State == "ended":
-			return fmt.Errorf("broadcast %s has ended before it was on air", b.ID)
+			return fmt.Errorf("broadcast %s ended before it was on air", b.ID)
 		case b.State == "live":
 			e.say("on air    %q (%s)", b.Title, b.ID)
 			return nil

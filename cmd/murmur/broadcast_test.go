@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -207,5 +208,42 @@ func TestBroadcastElsewhere(t *testing.T) {
 	}
 	if code, _, said := try(t, "broadcast", "--dir", dir, "ls"); code != exitFailed || !strings.Contains(said, "ended abruptly") {
 		t.Errorf("exit code %d, %s", code, said)
+	}
+}
+
+// TestBroadcastWait stays until the picture of an encoder is on air, and until an end that comes before it.
+func TestBroadcastWait(t *testing.T) {
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		t.Skip("ffmpeg is not installed")
+	}
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Setenv("MURMUR_DIR", t.TempDir())
+	origin(t)
+	begin := func(title string) (said *lines, done chan int) {
+		said, done = new(lines), make(chan int, 1)
+		go func() {
+			done <- run(t.Context(), []string{"broadcast", "start", title, "--wait"}, strings.NewReader(""), said, said)
+		}()
+		said.expect(t, `^waiting +for the encoder`)
+		return said, done
+	}
+	said, done := begin("On air")
+	ffmpeg := exec.CommandContext(t.Context(), "ffmpeg", "-nostdin", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=160x90:rate=20",
+		"-c:v", "libx264", "-preset", "ultrafast", "-g", "20", "-f", "flv", said.expect(t, `server (\S+)`)+"/"+said.expect(t, `stream key (\S+)`))
+	if err := ffmpeg.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { ffmpeg.Process.Kill(); ffmpeg.Wait() }()
+	said.expect(t, `^on air +"On air"`)
+	if code := <-done; code != 0 {
+		t.Errorf("exit code %d\n%s", code, said)
+	}
+
+	said, done = begin("Called off")
+	if code, _, stderr := try(t, "broadcast", "stop", said.expect(t, `^broadcast (\S+)`)); code != 0 {
+		t.Errorf("stop: exit code %d\n%s", code, stderr)
+	}
+	if code := <-done; code != exitFailed || !strings.Contains(said.String(), "ended before it was on air") {
+		t.Errorf("exit code %d\n%s", code, said)
 	}
 }
