@@ -9,7 +9,7 @@ PAGE := node/shim/page/built
 MODULES := $(WEB)/node_modules/.package-lock.json
 # Rooms without goroutines are tested without the race detector, which finds nothing there and takes ten times as long.
 # So are swarms of real nodes in virtual time: the race detector itself crashed in bubbles of so many goroutines (Go 1.26).
-CALM := . ./chunker/... ./playlist/... ./mesh/... ./sim ./sim/model ./sim/report ./sim/stack
+CALM := . ./chunker/... ./playlist/... ./mesh/... ./sim ./sim/model ./sim/report ./sim/stack ./bench/...
 SOCKETS := ^Test(OnLoopback|InitByRequest|LastChunkLeavesBeforeClose|JSSubscriber)$$
 RACY := ./cmd/... ./node ./node/ingest/... ./node/player/... ./node/shim/... ./sim/stack ./sim/trial
 
@@ -57,8 +57,10 @@ check: ## gofmt, vet, tidy modules
 lint: check ## what golangci-lint finds, too (builds it the first time: some minutes)
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
 
-bench: build ## benchmarks: chunker, playlist, shim with 500 clients, a viewer's memory and CPU, picture to screen
+bench: build ## benchmarks: chunker, playlist, shim, a viewer, picture to screen; then swarms in virtual time (hours; bench/swarm alone continues)
 	bench/run
+	$(GO) run ./bench/swarm --skip
+	$(GO) run ./bench/swarm --skip --growth
 
 soak: build ## the demo for an hour, watched for stalls, losses and growth
 	bench/soak

@@ -20,6 +20,7 @@ import (
 	"murmuration/node/archive/exchange"
 	"murmuration/node/archive/gateway"
 	"murmuration/node/archive/unixfs"
+	"murmuration/node/archive/unixfs/still"
 )
 
 // library is what a participant keeps of broadcasts, and its trade in it with other IPFS nodes.
@@ -49,7 +50,7 @@ func openLibrary(cfg Recordings, n *mesh.Node, upload int64, metrics prometheus.
 		cfg: cfg, log: log, mesh: n, records: map[envelope.Channel]mesh.Record{}, replicas: map[cid.Cid]int{},
 	}
 	if !cfg.Off {
-		store, err := archive.Open(archive.Config{Dir: l.cfg.Dir, Log: log})
+		store, err := archive.Open(archive.Config{Dir: l.cfg.Dir, Still: still.FFmpeg(""), Log: log})
 		if errors.Is(err, archive.ErrLocked) {
 			return nil, fmt.Errorf("%w: %w: choose another folder with --recordings, or keep none with --no-record", ErrStore, err)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"os"
@@ -112,5 +113,54 @@ func TestSimStack(t *testing.T) {
 	}
 	if !bytes.Contains(out, []byte(`"engine":"stack"`)) || !bytes.Contains(out, []byte(`"dissemination":{"murmuration":`)) {
 		t.Errorf("%s", out)
+	}
+	t.Run("interrupt", func(t *testing.T) { interrupt(t, bin) })
+}
+
+// interrupt: progress is told while it runs, and an interrupt ends it with what there is.
+func interrupt(t *testing.T, bin string) {
+	cmd := exec.CommandContext(t.Context(), bin, "sim", "venue50", "--engine", "model", "--peers", "20", "--for", "24h", "--json")
+	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+t.TempDir())
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines, told := bufio.NewScanner(stderr), ""
+	for lines.Scan() {
+		told += lines.Text() + "\n"
+		if strings.Contains(told, "about") && !strings.Contains(told, "about ?") || strings.Count(told, "simulated") == 2 {
+			break
+		}
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+		told += lines.Text() + "\n"
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, told)
+	}
+	var got struct {
+		Stopped bool
+		Seconds float64
+		Systems []struct {
+			Lost    float64
+			Latency map[string]float64 `json:"latency_ms"`
+		}
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+		t.Fatalf("%v\n%s%s", err, &stdout, told)
+	}
+	if !got.Stopped || got.Seconds < 1 || got.Seconds > 86_000 || len(got.Systems) != 1 || got.Systems[0].Lost > 0 || got.Systems[0].Latency["p50"] <= 0 {
+		t.Errorf("%+v\n%s", got, told)
+	}
+	if !strings.Contains(told, "left") || !strings.Contains(told, "stopped early") {
+		t.Errorf("it does not say how far it is, or that it stopped:\n%s", told)
 	}
 }

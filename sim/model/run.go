@@ -22,6 +22,12 @@ func Run(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progre
 	if err != nil {
 		return sim.Result{}, nil, err
 	}
+	return follow(ctx, plan, progress)
+}
+
+// follow runs a plan.
+func follow(ctx context.Context, plan *sim.Plan, progress func(Progress)) (sim.Result, *sim.Detail, error) {
+	var err error
 	w := newWorld(plan)
 	w.play(func(done time.Duration) bool {
 		if progress != nil {
