@@ -202,11 +202,10 @@ func TestTwoStages(t *testing.T) {
 	if n := len(c.list("")); n != 3 {
 		t.Errorf("%d broadcasts, want 3", n)
 	}
-	o.recordingReady(recordingInfo{Broadcast: talk.ID, Root: "bafybeih", Size: 1 << 20, Duration: 90 * time.Second})
 	stopStage()
 
 	for id, want := range map[string][]string{
-		talk.ID: {"start", "live", "end", "recording"}, stage: {"start", "live", "end"}, next: {"start", "live"},
+		talk.ID: {"start", "live", "end", "recording"}, stage: {"start", "live", "end", "recording"}, next: {"start", "live"},
 	} {
 		if got := hooks.of(t, id, len(want)); !slices.Equal(got, want) {
 			t.Errorf("webhooks of %s: %v, want %v", id, got, want)

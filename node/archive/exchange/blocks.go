@@ -36,9 +36,10 @@ func (s store) Has(ctx context.Context, c cid.Cid) (bool, error) {
 	}
 	has, err := s.from.Has(ctx, c)
 	if err != nil {
+		has = false
 		s.log.Debug("no block", "op", "has", "cid", c, "err", err)
 	}
-	return has && err == nil, nil
+	return has, nil
 }
 
 func (s store) Get(ctx context.Context, c cid.Cid) (blocks.Block, error) {

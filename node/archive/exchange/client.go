@@ -29,6 +29,7 @@ type client struct {
 	mu       sync.Mutex
 	sessions map[*Session]struct{}
 	links    map[peer.ID]*link
+	closed   bool
 }
 
 // link is the way to one peer: what is to be told gathers while a message is on its way.
@@ -39,6 +40,13 @@ type link struct {
 
 func newClient(x *Exchange, net bsnet.BitSwapNetwork) *client {
 	return &client{x: x, net: net, sessions: map[*Session]struct{}{}, links: map[peer.ID]*link{}}
+}
+
+// close lets no new link begin. Those that are there end with the exchange.
+func (c *client) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
 }
 
 func (c *client) join(s *Session) {
@@ -114,11 +122,14 @@ func (c *client) neighbours(most int) []peer.ID {
 
 // send passes orders on. It does not wait for the network.
 func (c *client) send(orders []order) {
-	if len(orders) == 0 || c.x.ctx.Err() != nil {
+	if len(orders) == 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
 	for _, o := range orders {
 		l := c.links[o.to]
 		if l == nil {

@@ -100,7 +100,7 @@ func (x *Exchange) SetUpload(bitsPerSecond int64) { setLimit(x.limit, bitsPerSec
 // Added tells peers and sessions that wait for these blocks that Config.Blocks has them now. It need not be called for
 // blocks that nobody can have asked for yet.
 func (x *Exchange) Added(ctx context.Context, added ...blocks.Block) error {
-	x.client.received(x.cfg.Host.ID(), added, nil, nil)
+	x.client.received(nobody, added, nil, nil)
 	if x.server == nil {
 		return nil
 	}
@@ -137,6 +137,7 @@ func (x *Exchange) Close() error {
 	x.closed = true
 	x.mu.Unlock()
 	x.cancel()
+	x.client.close()
 	x.net.Stop()
 	if x.server != nil {
 		x.server.Close()

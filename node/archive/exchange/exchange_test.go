@@ -3,10 +3,12 @@ package exchange
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 
+	blocks "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multihash"
@@ -147,6 +149,37 @@ func TestRefusedCIDs(t *testing.T) {
 		if _, err := x.Providers(t.Context(), c, 1); !errors.Is(err, ErrNoRouting) {
 			t.Errorf("%s: providers: %v", name, err)
 		}
+	}
+}
+
+// A block that came otherwise, such as by the live push, ends the waiting here and at peers.
+func TestAdded(t *testing.T) {
+	data, cids := leaves(8, 1, 5000)
+	store := newMemory()
+	middle := newExchange(t, Config{Blocks: store})
+	client := newExchange(t, Config{})
+	connect(t, client.cfg.Host, middle.cfg.Host)
+	here, err := middle.Session(t.Context()).Blocks(within(t, 20*time.Second), cids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := client.Session(t.Context(), middle.cfg.Host.ID()).Blocks(within(t, 20*time.Second), cids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for middle.asked.count() == 0 || client.asked.count() == 0 {
+		runtime.Gosched()
+	}
+	store.put(data[0])
+	b, err := blocks.NewBlockWithCid(data[0], cids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := middle.Added(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if len(collect(t, here)) != 1 || len(collect(t, there)) != 1 {
+		t.Error("somebody still waits")
 	}
 }
 

@@ -125,7 +125,7 @@ func (s *scheduler) withdraw(r *request) (orders []order, gone []cid.Cid) {
 	for c, w := range s.wants {
 		w.waiting = slices.DeleteFunc(w.waiting, func(other *request) bool { return other == r })
 		if len(w.waiting) == 0 {
-			orders = append(orders, s.end(w, "")...)
+			orders = append(orders, s.end(w, nobody)...)
 			gone = append(gone, c)
 		}
 	}
@@ -172,11 +172,20 @@ func (s *scheduler) hope(p peer.ID, now time.Time) {
 	}
 }
 
+// nobody is the sender of a block that came otherwise, such as by the live push.
+const nobody peer.ID = ""
+
 // block takes a block that p sent and reports whether it was wanted.
 func (s *scheduler) block(p peer.ID, b blocks.Block, now time.Time) ([]order, bool) {
 	w := s.wants[b.Cid()]
 	if w == nil {
 		return nil, false
+	}
+	for _, r := range w.waiting {
+		r.arrived <- b
+	}
+	if p == nobody {
+		return s.end(w, nobody), true
 	}
 	src := s.source(p)
 	if a, ok := w.asked[p]; ok {
@@ -191,9 +200,6 @@ func (s *scheduler) block(p peer.ID, b blocks.Block, now time.Time) ([]order, bo
 	src.served++
 	if src.served%windowMost == 0 {
 		src.failures = max(0, src.failures-1)
-	}
-	for _, r := range w.waiting {
-		r.arrived <- b
 	}
 	return s.end(w, p), true
 }

@@ -183,7 +183,8 @@ func Start(t testing.TB, cfg Config) *Daemon {
 		settings[name] = value
 	}
 	d.configure(t, settings)
-	d.command = exec.Command(d.program, "daemon", "--enable-gc=false", "--migrate=false")
+	// Not the test's context: that ends before the cleanup that stops the daemon in an orderly way.
+	d.command = exec.CommandContext(context.Background(), d.program, "daemon", "--enable-gc=false", "--migrate=false")
 	d.command.Env = d.environment()
 	d.command.Stdout, d.command.Stderr = d.output, d.output
 	if err := d.command.Start(); err != nil {
