@@ -25,7 +25,13 @@ type record struct {
 	Report  trial.Report `json:"report"`
 }
 
-func command(j job) string { return "murmur " + strings.Join(j.args(), " ") }
+// command returns the command line of a measurement; of a matrix the file's name must do.
+func command(j job) string {
+	if j.RTT != "" {
+		j.RTT = filepath.Base(j.RTT)
+	}
+	return "murmur " + strings.Join(j.args(), " ")
+}
 
 func load(name string) (*sim.Scenario, error) { return sim.Load(name) }
 
