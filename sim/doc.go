@@ -3,6 +3,7 @@
 //
 // It runs nothing itself. sim/model runs a scenario with thousands of mesh/episub state machines under a discrete-event
 // network; sim/stack runs it with hundreds of real nodes in virtual time; sim/trial runs it on either, with one system or
-// two, and sim/report shows what came of it. Everything a run needs beyond the scenario comes from its seed, so a run of
-// the model can be repeated exactly, and one of the stack nearly so.
+// two, and sim/report shows what came of it. bench/swarm keeps what was measured, and bench/gate holds changes to it.
+// Everything a run needs beyond the scenario comes from its seed, so a run of the model can be repeated exactly, and one
+// of the stack nearly so.
 package sim

@@ -38,6 +38,7 @@ type job struct {
 	Seeds    int
 	Peers    int           // 0: the scenario's
 	For      time.Duration // 0: the scenario's
+	RTT      string        // a matrix of round trips, or none
 	file     string
 }
 
@@ -57,6 +58,9 @@ func (j job) args() []string {
 	if j.For > 0 {
 		a = append(a, "--for", j.For.String())
 	}
+	if j.RTT != "" {
+		a = append(a, "--rtt", j.RTT)
+	}
 	return append(a, "--seeds", fmt.Sprint(j.Seeds))
 }
 
@@ -67,6 +71,7 @@ type options struct {
 	engines      string
 	seeds        int
 	measured     time.Duration
+	rtt          string
 	skip, growth bool
 }
 
@@ -74,10 +79,11 @@ func main() {
 	var o options
 	flag.StringVar(&o.root, "C", ".", "the repository")
 	flag.StringVar(&o.murmur, "murmur", "bin/murmur", "the command to measure with")
-	flag.StringVar(&o.only, "only", "", "scenarios, with commas between them; none: only write table and plot")
+	flag.StringVar(&o.only, "only", "", "scenarios, with commas between them, or with --growth numbers of peers; none: only write table and plot")
 	flag.StringVar(&o.engines, "engine", "", "model, stack, gossipsub (stock gossipsub, on the stack engine), with commas between them; default all")
 	flag.IntVar(&o.seeds, "seeds", 3, "runs of each; planet10k has one")
 	flag.DurationVar(&o.measured, "for", 0, "virtual time to measure, instead of the scenarios' 60s")
+	flag.StringVar(&o.rtt, "rtt", "", "a matrix of round trips, for a row of world500 beside the one with built-in cities")
 	flag.BoolVar(&o.skip, "skip", false, "leave out what is measured already in this version")
 	flag.BoolVar(&o.growth, "growth", false, "latency by audience instead of the table's scenarios")
 	flag.Parse()
@@ -154,6 +160,10 @@ func (o *options) jobs() ([]job, error) {
 				j.Seeds = 1
 			}
 			jobs = append(jobs, j)
+			if name == world && o.rtt != "" {
+				j.RTT, j.file = o.rtt, name+"-matrix-"+k
+				jobs = append(jobs, j)
+			}
 		}
 	}
 	return jobs, nil
@@ -164,9 +174,12 @@ func (o *options) audiences(kinds []string) []job {
 	var jobs []job
 	for _, k := range kinds {
 		for _, n := range []int{50, 100, 200, 500, 1000, 2000, 5000, 10_000} {
+			if o.only != "" && !slices.Contains(strings.Split(o.only, ","), fmt.Sprint(n)) {
+				continue
+			}
 			if k == onModel || k == onStack && n <= 200 {
 				j := job{Scenario: growthScenario, Kind: k, Seeds: o.seeds, Peers: n, For: 15 * time.Second, file: fmt.Sprintf("growth-%s-%d", k, n)}
-				if n >= 5000 {
+				if n >= 2000 { // of so many peers, one seed says as much as three
 					j.Seeds = 1
 				}
 				jobs = append(jobs, j)
@@ -175,6 +188,9 @@ func (o *options) audiences(kinds []string) []job {
 	}
 	return jobs
 }
+
+// world is the scenario that is measured with a matrix, too.
+const world = "world500"
 
 // growthScenario is the one whose audience grows.
 const growthScenario = "planet10k"

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"murmuration/sim"
 	"murmuration/sim/trial"
@@ -20,10 +21,17 @@ type record struct {
 	Command string       `json:"command"`
 	Version string       `json:"version"` // the last commit that changed more than bench
 	Seconds float64      `json:"seconds"` // of wall time; other programs may have run beside it
+	CPU     float64      `json:"cpu_seconds"`
 	Report  trial.Report `json:"report"`
 }
 
-func command(j job) string { return "murmur " + strings.Join(j.args(), " ") }
+// command returns the command line of a measurement; of a matrix the file's name must do.
+func command(j job) string {
+	if j.RTT != "" {
+		j.RTT = filepath.Base(j.RTT)
+	}
+	return "murmur " + strings.Join(j.args(), " ")
+}
 
 func load(name string) (*sim.Scenario, error) { return sim.Load(name) }
 
@@ -36,7 +44,8 @@ func measure(ctx context.Context, murmur string, j job) (*record, error) {
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("%s: %w", command(j), err)
 	}
-	r := &record{Command: command(j)}
+	spent := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	r := &record{Command: command(j), CPU: spent.Round(time.Second / 10).Seconds()}
 	if err := json.Unmarshal(out.Bytes(), &r.Report); err != nil {
 		return nil, fmt.Errorf("%s: %w", command(j), err)
 	}

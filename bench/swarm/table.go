@@ -73,6 +73,7 @@ func (s store) rows(kind string) (string, error) {
 			names = append(slices.Clone(names), extra)
 		}
 	}
+	names = slices.Insert(slices.Clone(names), slices.Index(names, world)+1, world+"-matrix")
 	for _, name := range names {
 		rec, err := s.read(name + "-" + kind)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -80,12 +81,12 @@ func (s store) rows(kind string) (string, error) {
 		} else if err != nil {
 			return "", err
 		}
-		b.WriteString(row(rec))
+		b.WriteString(row(name, rec))
 	}
 	return b.String(), nil
 }
 
-func row(rec *record) string {
+func row(name string, rec *record) string {
 	r, t := &rec.Report.Systems[0], &rec.Report.Target
 	lost, judged := 0.0, t.Lost != nil
 	if judged {
@@ -93,7 +94,7 @@ func row(rec *record) string {
 	}
 	start := against(r.Startup.P50, t.StartupP50, t.StartupP50 > 0, ms) + " / " + against(r.Startup.P95, t.StartupP95, t.StartupP95 > 0, ms)
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %.0f / %.0f | %.0f / %.0f | %.1f | %.0f, %d | `%s` at %s |\n",
-		rec.Report.Scenario,
+		name,
 		against(r.Latency.P50, t.P50, t.P50 > 0, ms), against(r.Latency.P99, t.P99, t.P99 > 0, ms),
 		against(r.Lost, lost, judged, percent), against(r.Overhead, t.Overhead, t.Overhead > 0, share),
 		start, r.Floor.P50, r.Floor.P99, r.Latency.P50-r.Floor.P50, r.Latency.P99-r.Floor.P99, r.Copies,
