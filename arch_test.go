@@ -63,10 +63,6 @@ var bans = []ban{
 		except: []string{module + "/node/archive/unixfs"},
 	},
 	{
-		under: "node/archive", why: "recordings are kept and traded without the live mesh and without the players' face",
-		on: []string{module + "/mesh", module + "/node/shim", module + "/node/ingest", module + "/node/player"},
-	},
-	{
 		under: "node/shim", why: "the face shows what it is given; node connects it to the mesh",
 		on: []string{"github.com/libp2p/", module + "/mesh", module + "/node/ingest"},
 	},
