@@ -105,7 +105,7 @@ func explainListen(err error, flag string) error {
 // run serves HTTP and the role's own work until ctx ends or one of them fails.
 func (p *participant) run(ctx context.Context, work ...func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, w := range append(work, p.shim.Serve) {
+	for _, w := range append(work, p.shim.Serve, p.library.balance) {
 		group.Go(func() error { return w(ctx) })
 	}
 	return group.Wait()
