@@ -9,9 +9,9 @@ PAGE := node/shim/page/built
 MODULES := $(WEB)/node_modules/.package-lock.json
 # Rooms without goroutines are tested without the race detector, which finds nothing there and takes ten times as long.
 # So are swarms of real nodes in virtual time: the race detector itself crashed in bubbles of so many goroutines (Go 1.26).
-CALM := . ./chunker/... ./playlist/... ./mesh/... ./sim ./sim/model ./sim/report ./sim/stack ./bench/...
+CALM := . ./chunker/... ./node/archive/unixfs/... ./playlist/... ./mesh/... ./sim ./sim/model ./sim/report ./sim/stack ./bench/...
 SOCKETS := ^Test(OnLoopback|InitByRequest|LastChunkLeavesBeforeClose|JSSubscriber)$$
-RACY := ./cmd/... ./node ./node/ingest/... ./node/player/... ./node/shim/... ./sim/stack ./sim/trial
+RACY := ./cmd/... ./node ./node/archive ./node/archive/exchange ./node/archive/gateway ./node/ingest/... ./node/player/... ./node/shim/... ./sim/stack ./sim/trial
 
 .PHONY: help demo build web test check unit e2e lint bench soak clean
 
