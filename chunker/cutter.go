@@ -34,6 +34,10 @@ type Config struct {
 	Track     string
 	Epoch     uint64 // Unix seconds of the origin's start
 
+	// Start is where the media timeline begins: 0, or past the end of an earlier epoch of the broadcast, which this one goes
+	// on with. The first chunk is a discontinuity then.
+	Start time.Duration
+
 	Target       time.Duration // wanted duration of a chunk; default 250 ms
 	FragmentSize int           // bytes; by default what envelope.FragmentSize says of each block
 
@@ -43,6 +47,9 @@ type Config struct {
 
 	Log *slog.Logger // default: nothing is logged
 }
+
+// maxStart bounds Config.Start, far from where anything overflows.
+const maxStart = 10 * 365 * 24 * time.Hour
 
 func (c *Config) complete() error {
 	if len(c.Key) != ed25519.PrivateKeySize {
@@ -65,6 +72,7 @@ func (c *Config) complete() error {
 		{&c.KeyWait, 12 * time.Second, 0, time.Hour},
 		{&c.Jump, time.Second, 100 * time.Millisecond, time.Minute},
 		{&c.Interleave, time.Second, 0, time.Minute},
+		{&c.Start, 0, 0, maxStart},
 	} {
 		if *d.v == 0 {
 			*d.v = d.normal
@@ -123,10 +131,14 @@ func New(cfg Config) (*Cutter, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	return &Cutter{
+	c := &Cutter{
 		cfg: cfg, warned: map[string]bool{}, scale: videoTimescale, slack: cfg.Interleave,
 		captured: time.Unix(int64(min(cfg.Epoch, 1<<32)), 0),
-	}, nil
+	}
+	if cfg.Start > 0 {
+		c.start = ticks(cfg.Start, c.scale) + 1 // never before it
+	}
+	return c, nil
 }
 
 // SetFormat tells what the following units are. Called again with another format, it ends the chunk at hand: the next
@@ -251,7 +263,7 @@ func (c *Cutter) results() ([]envelope.Chunk, error) {
 // interrupted forgets the place of the source's timestamps on the media timeline.
 func (c *Cutter) interrupted() {
 	c.anchored, c.stash, c.units, c.measuring = false, nil, nil, nil
-	c.breaks = c.seq > 0 || len(c.out) > 0
+	c.breaks = c.cfg.Start > 0 || c.seq > 0 || len(c.out) > 0
 	if v := c.video; v != nil {
 		v.await()
 		// The next source starts with the parameters that it announced, whatever the last one changed to.

@@ -121,6 +121,7 @@ func TestConfigErrors(t *testing.T) {
 		"fragment":  func(c *Config) { c.FragmentSize = 1 },
 		"epoch":     func(c *Config) { c.Epoch = 1 << 60 },
 		"wait":      func(c *Config) { c.KeyWait = -1 },
+		"start":     func(c *Config) { c.Start = -1 },
 	} {
 		cfg := Config{Key: testKey, Broadcast: "b", Track: "main"}
 		change(&cfg)

@@ -68,7 +68,9 @@ func (b *broadcast) Format(f chunker.Format) error {
 		return errEnded
 	}
 	if b.cutter == nil {
-		cutter, err := chunker.New(chunker.Config{Key: b.key, Broadcast: b.id, Track: mainTrack, Epoch: b.epoch, Log: b.log})
+		cutter, err := chunker.New(chunker.Config{
+			Key: b.key, Broadcast: b.id, Track: mainTrack, Epoch: b.epoch, Start: b.timeline(time.Now()), Log: b.log,
+		})
 		if err != nil {
 			return err
 		}

@@ -202,3 +202,33 @@ func (o *Origin) resumeBroadcast(s savedBroadcast, alive time.Time) (*broadcast,
 	}
 	return b, nil
 }
+
+const (
+	// leastPause and longestPause bound the hole that a restart leaves on a broadcast's timeline, so that its recording
+	// remains one MP4 (chunker/FORMAT.md, 4.1).
+	leastPause   = 100 * time.Millisecond
+	longestPause = 10 * time.Second
+)
+
+// timeline returns where the media timeline of a broadcast begins whose feed comes now: at 0, or, after a restart, as long
+// after the end of what was recorded as that is ago.
+func (b *broadcast) timeline(now time.Time) time.Duration {
+	if b.recording == nil {
+		return 0
+	}
+	rec, ok := b.recording()
+	if !ok {
+		return 0
+	}
+	track, ok := rec.Track(mainTrack)
+	if !ok {
+		return 0
+	}
+	newest, _ := track.Newest()
+	last, ok := track.Chunk(newest)
+	if !ok {
+		return 0
+	}
+	pause := now.Sub(last.Captured.Add(last.DurationTime()))
+	return last.Time() + last.DurationTime() + min(max(pause, leastPause), longestPause)
+}

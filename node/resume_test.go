@@ -1,13 +1,17 @@
 package node
 
 import (
+	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"murmuration/chunker/envelope"
 	"murmuration/node/shim"
+	"murmuration/playlist"
 )
 
 // TestResume kills an origin in mid-talk: what was open is open again, with the same ids and keys and a higher epoch.
@@ -67,6 +71,79 @@ func TestResume(t *testing.T) {
 	if list := c.list(""); len(list) != 2 {
 		t.Errorf("after the feed's return: %+v", list)
 	}
+}
+
+// TestResumeRecording kills an origin in mid-talk and lets the encoder return: the recording is one MP4, with the pause in it.
+func TestResumeRecording(t *testing.T) {
+	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Grace: time.Hour}
+	o := newOrigin(t, cfg)
+	stopOrigin := run(t, o)
+	server, key := o.RTMP()
+	stop, _ := encoder(t, server, key)
+	s := until(t, o.PageURL(), "some of the talk", func(s shim.Status) bool { return recorded(s) > 3 })
+	id := live(s)
+
+	// What a killed process leaves: the folder as it is now.
+	again := OriginConfig{Config: local(t, "again"), RTMP: "127.0.0.1:0", Grace: time.Hour}
+	if out, err := exec.Command("cp", "-a", cfg.Dir, again.Dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	stop()
+	stopOrigin()
+	o = newOrigin(t, again)
+	stopOrigin = run(t, o)
+	before := recorded(o.status())
+	server, key = o.RTMP()
+	stop, _ = encoder(t, server, key)
+	until(t, o.PageURL(), "more of the talk", func(s shim.Status) bool { return recorded(s) > before+3 })
+	stop()
+	b := o.broadcastByID(id)
+	if err := o.end(b); err != nil {
+		t.Fatal(err)
+	}
+	o.closing.Wait()
+	rec, ok := b.recording()
+	if !ok {
+		t.Fatal("no recording")
+	}
+	view, err := rec.View(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	track := view.Info.Tracks[0]
+	if len(track.Recordings) != 1 {
+		t.Errorf("MP4s: %+v", track.Recordings)
+	}
+	here, _ := rec.Track(mainTrack)
+	var last playlist.Part
+	seams := 0
+	for i, p := range here.Parts(envelope.ID{}, envelope.ID{Epoch: math.MaxUint64}) {
+		if i > 0 && p.Epoch != last.Epoch {
+			seams++
+			end := last.DecodeTime + uint64(last.Duration)
+			hole := time.Duration(float64(p.DecodeTime-end) / float64(p.Timescale) * float64(time.Second))
+			real := p.Captured.Sub(last.Captured.Add(last.Length()))
+			t.Logf("a hole of %v in the timeline for %v", hole, real)
+			if p.DecodeTime < end || hole < leastPause || hole > longestPause+time.Millisecond || !p.Discontinuity || p.Init != last.Init {
+				t.Errorf("%+v follows %+v", p, last)
+			}
+			if (hole - min(real, longestPause)).Abs() > 1500*time.Millisecond { // the first key frame may take its time
+				t.Errorf("a hole of %v stands for %v", hole, real)
+			}
+		}
+		last = p
+	}
+	if seams != 1 {
+		t.Errorf("%d seams", seams)
+	}
+}
+
+// recorded returns how many seconds of the newest recording are there.
+func recorded(s shim.Status) float64 {
+	if len(s.Recordings) == 0 {
+		return 0
+	}
+	return s.Recordings[0].DurationS
 }
 
 func epochOf(s shim.Status, id string) uint64 {
