@@ -1,10 +1,13 @@
 // A stand-in for the node, for work on the page alone: `npm run build && npm run mock`.
 // ffmpeg's test picture, cut at its fragments, served as LL-HLS with blocking reload, beside an
-// invented status. GET /mock/interrupt?s=10, /mock/end, /mock/new, /mock/wait, /mock/down?s=5 and
-// /mock/peers?n=40 make the things happen that happen to broadcasts.
-import { spawn } from "node:child_process";
-import { createReadStream, existsSync } from "node:fs";
+// invented status, beside recordings of the same picture. GET /mock/interrupt?s=10, /mock/end, /mock/new, /mock/wait,
+// /mock/down?s=5, /mock/peers?n=40, /mock/recordings?n=0, /mock/stripes?n=0, /mock/role?r=replay, /mock/store?quota=0 and
+// /mock/late?s=20 (what is older than that is listed in dvr.m3u8 only) make the things happen that happen to broadcasts.
+// PAST=600 begins with ten minutes of a broadcast that is on already; --idle without one.
+import { spawn, spawnSync } from "node:child_process";
+import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 import { dirname, extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -13,6 +16,7 @@ const page = join(here, "../../shim/page", process.argv.includes("--fallback") ?
 const port = Number(process.env.PORT ?? 8090);
 const partTarget = 0.252;
 const target = 2;
+const past = Number(process.env.PAST ?? 60);
 
 const broadcasts = new Map();
 let current = null;
@@ -22,6 +26,10 @@ let down = 0;
 let peerCount = 5;
 const listeners = new Set();
 const startedAt = Date.now();
+let recordingCount = 6;
+let stripeCount = 16;
+let role = "viewer";
+let quota = 20e9;
 let sent = 0;
 let received = 0;
 
@@ -62,10 +70,13 @@ function describe(moof) {
   return { duration: 0, independent: false };
 }
 
-function publish() {
+/** @param before seconds that have been sent already */
+function publish(before = 0) {
   const b = current;
   const epoch = b.inits.length;
-  const ff = spawn("ffmpeg", ["-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=24", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+  const begun = Date.now() - before * 1000;
+  let media = 0;
+  const ff = spawn("ffmpeg", ["-v", "error", ...(before ? [] : ["-re"]), "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=24", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
     "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "48", "-keyint_min", "48", "-sc_threshold", "0", "-b:v", "1500k", "-pix_fmt", "yuv420p", "-c:a", "aac",
     "-video_track_timescale", "24000", "-f", "mp4", "-movflags", "empty_moov+default_base_moof+frag_keyframe", "-frag_duration", "250000", "-flush_packets", "1", "-"]);
   ff.stderr.pipe(process.stderr);
@@ -81,11 +92,18 @@ function publish() {
       else if (type === "mdat" && moof) {
         if (first) b.inits.push(init);
         const { duration, independent } = describe(moof.subarray(8));
-        const part = { data: Buffer.concat([moof, box]), duration: duration / 24000, independent, epoch, seq: b.parts.length, captured: Date.now() - (duration / 24000) * 1000, discontinuity: first && epoch > 0 };
+        const part = { data: Buffer.concat([moof, box]), duration: duration / 24000, independent, epoch, seq: b.parts.length, captured: before ? begun + media * 1000 - 800 : Date.now() - (duration / 24000) * 1000, discontinuity: first && epoch > 0 };
+        media += duration / 24000;
         first = false;
         if (independent || b.segments.length === 0) b.segments.push({ parts: [], discontinuity: part.discontinuity });
         b.segments.at(-1).parts.push(part);
         b.parts.push(part);
+        // What went by already comes as fast as it is made, the rest in its time.
+        const early = begun + media * 1000 - Date.now();
+        if (before && early > 0) {
+          ff.stdout.pause();
+          setTimeout(() => ff.stdout.resume(), early);
+        }
         received += part.data.length;
         sent += part.data.length * 1.7;
         notify();
@@ -99,11 +117,11 @@ function notify() {
   for (const l of [...listeners]) l();
 }
 
-function begin(title) {
+function begin(title, before = 0) {
   const id = `0${(Date.now()).toString(36)}${(serial++).toString(36)}`;
-  current = { id, title, state: "live", started: new Date().toISOString(), parts: [], segments: [], inits: [] };
+  current = { id, title, state: "live", started: new Date(Date.now() - before * 1000).toISOString(), parts: [], segments: [], inits: [] };
   broadcasts.set(id, current);
-  feed = publish();
+  feed = publish(before);
 }
 
 function stop(state) {
@@ -113,8 +131,9 @@ function stop(state) {
   notify();
 }
 
-function mediaPlaylist(b) {
-  const from = Math.max(0, b.segments.length - 30);
+/** @param name index.m3u8 is as short as it was when what came before was not known yet. */
+function mediaPlaylist(b, name = "index.m3u8") {
+  const from = name === "dvr.m3u8" ? 0 : Math.min(b.short ?? 0, b.segments.length - 1);
   const out = ["#EXTM3U", "#EXT-X-VERSION:9", "#EXT-X-INDEPENDENT-SEGMENTS", `#EXT-X-TARGETDURATION:${target}`,
     `#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=${(3 * partTarget).toFixed(3)}`, `#EXT-X-PART-INF:PART-TARGET=${partTarget}`,
     `#EXT-X-MEDIA-SEQUENCE:${from}`, `#EXT-X-DISCONTINUITY-SEQUENCE:${b.segments.slice(0, from).filter((s) => s.discontinuity).length}`];
@@ -130,21 +149,66 @@ function mediaPlaylist(b) {
   return out.join("\n") + "\n";
 }
 
+/** A minute of the picture as a finished recording: the same for all of them. */
+function record() {
+  const dir = mkdtempSync(join(tmpdir(), "murmur-mock-"));
+  process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
+  const run = (args) => spawnSync("ffmpeg", ["-v", "error", "-y", ...args], { cwd: dir, stdio: "inherit" });
+  run(["-f", "lavfi", "-i", "mandelbrot=size=640x360:rate=12", "-f", "lavfi", "-i", "sine=frequency=330:sample_rate=48000", "-t", "60", "-c:v", "libx264", "-preset", "ultrafast", "-g", "24",
+    "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "hls", "-hls_time", "4", "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4", "-hls_fmp4_init_filename", "init.mp4", "index.m3u8"]);
+  const still = (at) => ["-f", "lavfi", "-i", `mandelbrot=size=640x360:rate=12:start_scale=${at}`, "-frames:v"];
+  run([...still(0.8), "3", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-an", "-movflags", "frag_keyframe+empty_moov+default_base_moof", "poster.mp4"]);
+  run([...still(0.02), "1", "poster.jpg"]);
+  return dir;
+}
+
+const talks = [
+  ["What starlings know about streaming", "finished", 0, "poster.mp4", true, 3],
+  ["Seven neighbours are enough: how a flock of thousands turns as one, and what networks can take from it", "finished", 14, "poster.jpg", false, 1],
+  ["Lightning talks", "partial", 120, "poster.mp4", false, 0],
+  ["Supercalifragilisticexpialidociousdistributedcontentaddressedrecordings", "listed", 0, "poster.mp4", false, 12],
+  ["A poster that is missing", "listed", 0, "gone.mp4", false, 0],
+  ["", "finished", 0, "", true, 0],
+];
+
+function recordings() {
+  const made = Array.from({ length: recordingCount }, (_, i) => {
+    const [title, state, missing, poster, pinned, replicas] = talks[i % talks.length];
+    const root = `bafybeih${(i * 7919 + 104729).toString(36).padStart(6, "q")}hn4tue3agorbywmntzk2vxl5jd6cpsf7qk3mwyhtaeu2ozrbn4igx`;
+    return { broadcast: `0rec${String(i).padStart(3, "0")}`, title, started: new Date(startedAt - (i + 1) * 5.3e6).toISOString(), duration_s: 60, bytes: 18.4e6 * (1 + (i % 5) * 9), root: state === "partial" ? "" : root, state, pinned, missing, replicas,
+      url: state === "listed" ? `/ipfs/${root}/index.m3u8` : `/b/0rec${String(i).padStart(3, "0")}/index.m3u8`, poster: poster && `/ipfs/${root}/${poster}` };
+  });
+  const live = current?.state === "live" && recordingCount ? [{ broadcast: current.id, title: current.title, started: current.started, duration_s: current.parts.length / 4, bytes: received, root: "", state: "live", pinned: false, missing: 0, replicas: 0, url: `/b/${current.id}/index.m3u8`, poster: "" }] : [];
+  return [...live, ...made];
+}
+
+function stripes(up) {
+  return Array.from({ length: stripeCount }, (_, i) => {
+    const lost = i === 11 && up % 20 < 4;
+    const parent = peerId(Math.floor(((i * 7 + Math.floor(up / 30)) % 16) * 0.24 * Math.min(peerCount, 6)) % peerCount);
+    return { parent: role === "origin" || lost || !peerCount ? "" : parent, age_ms: 40 + ((i * 37) % 90), children: role === "origin" ? 2 : [0, 0, 3, 1, 0, 2, 0, 0][(i * 5) % 8] };
+  });
+}
+
+const peerId = (i) => `12D3KooW${(i * 7919 + 104729).toString(36).padStart(6, "Q")}hN4tUe3aGoRbYwMnTzK${(i * 15485863 + 32452843).toString(36).padStart(8, "x")}`;
+
 function status() {
   const up = (Date.now() - startedAt) / 1000;
   const bps = feed ? 1.7e6 : 0;
   return {
-    version: "0.1.0", role: "viewer", peer_id: "12D3KooWQ7xL2yWvS5sB8hTq1cJ9rD4mXk6PzNfUe3aGoRbYwMnT", uptime_s: up, now: new Date().toISOString(),
+    version: "0.1.0", role, peer_id: "12D3KooWQ7xL2yWvS5sB8hTq1cJ9rD4mXk6PzNfUe3aGoRbYwMnT", uptime_s: up, now: new Date().toISOString(),
     channel: "12D3KooWK4bVd9RzJtF2sXq7mLwP8yHcN3gTeUo5aBiSx6CjDrEf", title: "Main hall",
     link: "murmur://12D3KooWK4bVd9RzJtF2sXq7mLwP8yHcN3gTeUo5aBiSx6CjDrEf?p=/ip4/192.0.2.7/udp/4001/quic-v1/p2p/12D3KooWQ7xL2yWvS5sB8hTq1cJ9rD4mXk6PzNfUe3aGoRbYwMnT",
     broadcasts: [...broadcasts.values()].map((b) => ({
       id: b.id, title: b.title, state: b.state, started: b.started, playlist: `/b/${b.id}/index.m3u8`,
-      tracks: b.parts.length === 0 ? [] : [{ name: "main", codecs: "avc1.42c01f,mp4a.40.2", playlist: `/b/${b.id}/main/index.m3u8`, part_target_ms: 252, epoch: b.inits.length, newest_seq: b.parts.length,
+      tracks: b.parts.length === 0 ? [] : [{ name: "main", codecs: "avc1.42c01f,mp4a.40.2", playlist: `/b/${b.id}/main/${b.short ? "dvr" : "index"}.m3u8`, stripes: stripes(up), part_target_ms: 252, epoch: b.inits.length, newest_seq: b.parts.length,
         newest_captured: new Date(b.parts.at(-1).captured).toISOString(), delay_ms: { p50: 84, p95: 121, max: 153 },
         chunks: { received: b.parts.length, published: 0, relayed: Math.floor(b.parts.length * 1.7), missed: 0, fetched: Math.min(8, b.parts.length), duplicates: 31, rejected: 0 } }],
     })),
+    recordings: recordings(),
+    store: role === "viewer" && quota < 0 ? {} : { bytes: recordingCount * 1.9e9, quota_bytes: quota, free_bytes: 212e9, recordings: recordingCount },
     peers: Array.from({ length: peerCount }, (_, i) => ({
-      id: `12D3KooW${(i * 7919 + 104729).toString(36).padStart(6, "Q")}hN4tUe3aGoRbYwMnTzK${(i * 15485863 + 32452843).toString(36).padStart(8, "x")}`,
+      id: peerId(i),
       addr: i % 3 === 2 ? `/ip6/2001:db8::${i + 1}/tcp/4001` : `/ip4/198.51.100.${i + 3}/udp/4001/quic-v1`, direction: i % 2 ? "in" : "out",
       rtt_ms: [0.8, 12.4, 31, 78, 164, 23, 47][i % 7] * (1 + 0.04 * Math.sin(up + i)), mesh: i % 4 !== 3, agent: "murmur/0.1.0", received_bytes: Math.floor(received / (i + 1.6)), sent_bytes: Math.floor((sent / peerCount) * (1 + (i % 3) / 3)),
     })),
@@ -152,22 +216,24 @@ function status() {
   };
 }
 
-function blocking(b, q, req, send) {
+function blocking(b, name, q, req, send) {
   const due = () => {
     if (b.state === "ended" || !q.has("_HLS_msn")) return true;
     const last = b.segments.length - 1, msn = Number(q.get("_HLS_msn")), part = Number(q.get("_HLS_part") ?? 0);
     return last > msn || (last === msn && b.segments[last].parts.length > part);
   };
   const done = (code, body) => (listeners.delete(tell), clearTimeout(timer), send(code, body));
-  const tell = () => due() && done(200, mediaPlaylist(b));
+  const tell = () => due() && done(200, mediaPlaylist(b, name));
   const timer = setTimeout(() => done(503, ""), 6000);
   req.on("close", () => (listeners.delete(tell), clearTimeout(timer)));
   listeners.add(tell);
   tell();
 }
 
-const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".m3u8": "application/vnd.apple.mpegurl", ".mp4": "video/mp4", ".m4s": "video/mp4" };
+const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".m3u8": "application/vnd.apple.mpegurl", ".mp4": "video/mp4", ".m4s": "video/mp4", ".jpg": "image/jpeg" };
 const csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const recorded = record();
 
 createServer((req, res) => {
   const url = new URL(req.url, "http://localhost");
@@ -181,6 +247,11 @@ createServer((req, res) => {
     else if (what === "new") begin(url.searchParams.get("title") ?? "Starlings and streams: a second talk");
     else if (what === "wait") (stop("ended"), broadcasts.clear(), (current = null));
     else if (what === "down") down = Date.now() + s * 1000;
+    else if (what === "recordings") recordingCount = Number(url.searchParams.get("n") ?? 6);
+    else if (what === "stripes") stripeCount = Number(url.searchParams.get("n") ?? 16);
+    else if (what === "role") role = url.searchParams.get("r") ?? "viewer";
+    else if (what === "store") quota = Number(url.searchParams.get("quota") ?? 20e9);
+    else if (what === "late") current.short = Math.max(1, current.segments.length - Math.round(s / target));
     else if (what === "peers") peerCount = Number(url.searchParams.get("n") ?? 5);
     return send(200, "ok\n");
   }
@@ -193,13 +264,23 @@ createServer((req, res) => {
     const timer = setInterval(tick, 1000);
     return req.on("close", () => clearInterval(timer));
   }
+  const kept = /^\/(?:b\/0rec\d+|ipfs\/\w+)\/([\w.]+)$/.exec(path);
+  if (kept) {
+    const file = join(recorded, kept[1]);
+    if (!existsSync(file)) return send(404, "");
+    const { size } = statSync(file);
+    const range = /^bytes=(\d+)-(\d*)$/.exec(req.headers.range ?? "");
+    const [from, to] = range ? [Number(range[1]), Math.min(size - 1, range[2] ? Number(range[2]) : size - 1)] : [0, size - 1];
+    res.writeHead(range ? 206 : 200, { "content-type": types[extname(file)] ?? "application/octet-stream", "accept-ranges": "bytes", "content-length": to - from + 1, ...(range && { "content-range": `bytes ${from}-${to}/${size}` }) });
+    return res.end(readFileSync(file).subarray(from, to + 1));
+  }
   const live = path === "/live.m3u8" ? [null, current?.id, "index.m3u8"] : /^\/b\/(\w+)\/(.+)$/.exec(path);
   const b = live && broadcasts.get(live[1]);
   if (live) {
     if (!b) return send(404, "");
     const name = live[2].replace(/^main\//, "");
-    if (live[2] === "index.m3u8") return send(200, `#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-STREAM-INF:BANDWIDTH=2000000,CODECS="avc1.42c01f,mp4a.40.2",RESOLUTION=1280x720\n/b/${b.id}/main/index.m3u8\n`);
-    if (name === "index.m3u8") return blocking(b, url.searchParams, req, send);
+    if (live[2] === "index.m3u8") return send(200, `#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-STREAM-INF:BANDWIDTH=2000000,CODECS="avc1.42c01f,mp4a.40.2",RESOLUTION=1280x720\n/b/${b.id}/main/${b.short ? "dvr" : "index"}.m3u8\n`);
+    if (name === "index.m3u8" || name === "dvr.m3u8") return blocking(b, name, url.searchParams, req, send);
     const m = /^(init|p|s)-(?:\d+-)?(\d+)\./.exec(name);
     const n = Number(m?.[2]);
     const body = m?.[1] === "init" ? b.inits[n] : m?.[1] === "p" ? b.parts[n]?.data : b.segments[n] && Buffer.concat(b.segments[n].parts.map((p) => p.data));
@@ -211,6 +292,5 @@ createServer((req, res) => {
   createReadStream(file).pipe(res);
 }).listen(port, "127.0.0.1", () => console.log(`http://127.0.0.1:${port}/`));
 
-if (!process.argv.includes("--idle")) begin("Opening keynote: what starlings know about streaming");
-process.on("SIGINT", () => (feed?.kill(), process.exit()));
-process.on("SIGTERM", () => (feed?.kill(), process.exit()));
+if (!process.argv.includes("--idle")) begin("Opening keynote: what starlings know about streaming", past);
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => (feed?.kill(), process.exit()));

@@ -1,9 +1,13 @@
 // Which broadcast the page shows, and how it stands: pure decisions over the node's status.
 
-import { type Broadcast, type Status, hasMedia } from "./status";
+import type { Route } from "./route";
+import { type Broadcast, type Recording, type Status, hasMedia } from "./status";
 
-/** What the page tells the viewer. "interrupted": it had begun, and nothing new arrives. */
-export type ViewState = "connecting" | "offline" | "waiting" | "live" | "interrupted" | "ended";
+/**
+ * What the page tells the viewer. "interrupted": it had begun, and nothing new arrives. "recording": one is asked for.
+ * "unknown": one that nobody has told of.
+ */
+export type ViewState = "connecting" | "offline" | "waiting" | "live" | "interrupted" | "ended" | "recording" | "unknown";
 
 export type Decision =
   | { action: "stay" }
@@ -39,7 +43,11 @@ export function decide(status: Status, current: string, busy: boolean, quiet = f
   if (current === "" || !now) {
     // What is loaded is unknown to the node (it restarted, or the window expired). An ended one
     // that is being watched to its end is left alone; a live one takes over.
-    return current !== "" && busy && best.state === "ended" ? { action: "stay" } : { action: "load", broadcast: best };
+    if (current === "" || !busy) return { action: "load", broadcast: best };
+    if (best.state === "ended") return { action: "stay" };
+    // It is over and kept: who is behind sees it to its end.
+    const kept = status.recordings.some((r) => r.broadcast === current && r.state !== "live");
+    return { action: kept ? "offer" : "load", broadcast: best };
   }
   if (best.state === "ended") return { action: "stay" };
   // A live broadcast is never left for another that runs beside it.
@@ -69,17 +77,45 @@ export class Pulse {
   }
 }
 
+/** What the address asks for that is not the live broadcast. */
+export type Asked =
+  | { what: "live" }
+  /** A recording's address, but it is still on. */
+  | { what: "broadcast"; broadcast: Broadcast }
+  | { what: "recording"; recording: Recording }
+  /** Not told of, or not yet. */
+  | { what: "unknown" };
+
+/** @param route of a replay without an address: its first recording */
+export function asked(status: Status, route: Route): Asked {
+  const id = route.show === "recording" ? route.broadcast : status.role === "replay" ? status.recordings[0]?.broadcast : undefined;
+  if (id === undefined) return { what: "live" };
+  const on = status.broadcasts.find((b) => b.id === id && b.state !== "ended" && hasMedia(b));
+  if (on) return { what: "broadcast", broadcast: on };
+  const recording = status.recordings.find((r) => r.broadcast === id);
+  return recording ? { what: "recording", recording } : { what: "unknown" };
+}
+
+/** What is on now, for the way back from a recording. */
+export function onAir(status: Status | null): Broadcast | undefined {
+  const b = status ? pick(status) : undefined;
+  return b?.state === "live" ? b : undefined;
+}
+
 export interface Surroundings {
   /** A status has come in the last seconds. */
   connected: boolean;
   status: Status | null;
   current: string;
   quietMs: number;
+  /** Default: live. */
+  asked?: Asked["what"];
 }
 
-export function viewState({ connected, status, current, quietMs }: Surroundings): ViewState {
+export function viewState({ connected, status, current, quietMs, asked = "live" }: Surroundings): ViewState {
   if (!status) return "connecting";
   if (!connected) return "offline";
+  if (asked === "recording" || asked === "unknown") return asked;
   const b = status.broadcasts.find((x) => x.id === current) ?? pick(status);
   if (!b) return status.broadcasts.some((x) => x.state === "ended") ? "ended" : "waiting";
   if (b.state === "ended") return "ended";

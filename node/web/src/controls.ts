@@ -1,7 +1,7 @@
 // Buttons, sliders and keys of the player.
 
 import { byId, say, show } from "./dom";
-import { clock, span } from "./format";
+import { type Standing, liveWords, positionText, positionWords } from "./dvr";
 import type { Player } from "./player";
 
 const stage = byId("stage");
@@ -12,22 +12,30 @@ const unmute = byId<HTMLButtonElement>("unmute");
 const volume = byId<HTMLInputElement>("volume");
 const timeline = byId<HTMLInputElement>("timeline");
 const position = byId("position");
+const fromStart = byId<HTMLButtonElement>("from-start");
 const goLive = byId<HTMLButtonElement>("go-live");
 const full = byId<HTMLButtonElement>("full");
 
 /** Seconds that an arrow key jumps. */
-const jump = 5;
+const jump = 10;
 
 /** The controls leave the picture this long after the last movement. */
 const idleMs = 2600;
 
 const volumeKey = "murmur.volume";
 
+/** A slider in motion asks for places it only passes, and each may have to be fetched: seek where it rests this long. */
+const restMs = 150;
+
+/** Less than this to go back to is not worth a button. */
+const shortS = 5;
+
 type OldFullscreen = HTMLVideoElement & { webkitEnterFullscreen?: () => void };
 
 export class Controls {
   private dragging = false;
   private idle = 0;
+  private rest = 0;
 
   constructor(private readonly player: Player) {
     const { video } = player;
@@ -36,6 +44,7 @@ export class Controls {
     video.addEventListener("click", () => player.toggle());
     mute.addEventListener("click", () => this.toggleMute());
     unmute.addEventListener("click", () => player.unmute());
+    fromStart.addEventListener("click", () => this.toStart());
     goLive.addEventListener("click", () => player.goLive());
     full.addEventListener("click", () => this.toggleFull());
     volume.addEventListener("input", () => {
@@ -48,7 +57,12 @@ export class Controls {
 
     timeline.addEventListener("pointerdown", () => (this.dragging = true));
     for (const e of ["pointerup", "pointercancel", "blur"]) timeline.addEventListener(e, () => (this.dragging = false));
-    timeline.addEventListener("input", () => player.seek(timeline.valueAsNumber));
+    timeline.addEventListener("input", () => {
+      clearTimeout(this.rest);
+      this.rest = window.setTimeout(() => this.seekTo(timeline.valueAsNumber), restMs);
+      this.renderTimeline();
+    });
+    timeline.addEventListener("change", () => this.seekTo(timeline.valueAsNumber));
 
     document.addEventListener("keydown", (e) => this.key(e));
     for (const e of ["pointermove", "pointerdown", "focusin", "keydown"]) stage.addEventListener(e, () => this.wake());
@@ -64,30 +78,56 @@ export class Controls {
     play.setAttribute("aria-label", paused ? "Play" : "Pause");
     mute.setAttribute("aria-label", video.muted ? "Sound on" : "Sound off");
     show(unmute, player.soundBlocked && video.muted && player.started);
-    show(goLive, player.isBehind && !!player.window);
     if (document.activeElement !== volume) volume.value = String(video.muted ? 0 : video.volume);
     volume.style.setProperty("--done", String(video.muted ? 0 : video.volume));
     this.renderTimeline();
   }
 
   private renderTimeline(): void {
-    const w = this.player.window;
+    const { player } = this;
+    const w = player.reach;
     const length = w ? w.live - w.start : 0;
     timeline.disabled = length < 1;
-    if (!w || length < 1) {
-      say(position, "");
+    if (w && length >= 1) {
+      timeline.min = String(w.start);
+      timeline.max = String(w.live);
+      if (!this.moving) timeline.value = String(player.video.currentTime);
+      timeline.style.setProperty("--done", String(Math.min(1, Math.max(0, (timeline.valueAsNumber - w.start) / length))));
+    } else {
       timeline.style.setProperty("--done", "0");
-      return;
     }
-    const at = this.player.video.currentTime;
-    timeline.min = String(w.start);
-    timeline.max = String(w.live);
-    if (!this.dragging) timeline.value = String(at);
-    timeline.style.setProperty("--done", String(Math.min(1, Math.max(0, (at - w.start) / length))));
-    const behind = this.player.behind();
-    if (w.ended) say(position, `${clock(Math.min(length, at - w.start))} / ${clock(length)}`);
-    else say(position, this.player.isBehind ? `−${clock(behind)}` : "");
-    timeline.setAttribute("aria-valuetext", w.ended ? clock(at - w.start) : this.player.isBehind ? `${span(behind)} behind live` : "live");
+    const s = this.shown(player.standing);
+    say(position, positionText(s));
+    timeline.setAttribute("aria-valuetext", positionWords(s));
+    show(fromStart, length > shortS && player.started);
+    show(goLive, s.at === "live" || s.at === "behind");
+    goLive.dataset.at = s.at;
+    goLive.setAttribute("aria-label", liveWords(s));
+    goLive.title = `${liveWords(s)} (l)`;
+  }
+
+  /** While the slider moves, the times are those of where it is. */
+  private shown(s: Standing): Standing {
+    const w = this.player.reach;
+    if (!this.moving || !w) return s;
+    if (s.at === "recorded") return { ...s, seconds: timeline.valueAsNumber - w.start };
+    return s.at === "nothing" ? s : { at: "behind", seconds: w.live - timeline.valueAsNumber };
+  }
+
+  private get moving(): boolean {
+    return this.dragging || this.rest !== 0;
+  }
+
+  private seekTo(position: number): void {
+    clearTimeout(this.rest);
+    this.rest = 0;
+    this.player.seek(position);
+    this.render();
+  }
+
+  private toStart(): void {
+    this.seekTo(-Infinity);
+    void this.player.play();
   }
 
   private key(e: KeyboardEvent): void {
@@ -96,7 +136,9 @@ export class Controls {
     const typing = on instanceof HTMLInputElement;
     // Buttons and sliders keep the keys that they live on.
     if (e.key === " " && (typing || on.closest("button, summary, a"))) return;
-    if (e.key.startsWith("Arrow") && (typing || on.closest("ul"))) return;
+    const moves = e.key.startsWith("Arrow") || e.key === "Home" || e.key === "End";
+    // The slider of the position has a tenth of a second as its step: its keys jump as they do everywhere.
+    if (moves && on !== timeline && (typing || on.closest("ul, .table"))) return;
     if (typing && on.type === "text") return;
     const { player } = this;
     const at = player.video.currentTime;
@@ -115,10 +157,17 @@ export class Controls {
         player.goLive();
         break;
       case "arrowleft":
-        player.seek(at - jump);
+        this.seekTo(at - jump);
         break;
       case "arrowright":
-        player.seek(at + jump);
+        this.seekTo(at + jump);
+        break;
+      case "home":
+        this.toStart();
+        break;
+      case "end":
+        if (player.standing.at === "recorded") this.seekTo(Infinity);
+        else player.goLive();
         break;
       default:
         return;

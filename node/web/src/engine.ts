@@ -3,6 +3,7 @@
 
 import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig } from "hls.js";
 import { Backoff } from "./backoff";
+import type { Window } from "./dvr";
 import { Target } from "./target";
 
 /** Trouble that the viewer should know of. `fatal`: this browser cannot play this stream at all. */
@@ -22,16 +23,6 @@ export interface EngineHandler {
   giveUp(): void;
 }
 
-/** The part of the broadcast that can be watched, in seconds of the video's own time. */
-export interface Window {
-  start: number;
-  /** The newest moment that the playlist names. */
-  edge: number;
-  /** Where a live viewer should be. */
-  live: number;
-  ended: boolean;
-}
-
 export interface Engine {
   readonly name: "hls.js" | "native";
   /** Capture time of the picture on screen, milliseconds since 1970. */
@@ -40,6 +31,12 @@ export interface Engine {
   distance(): { latency: number; target: number } | null;
   /** Whether to stay close to live, or to leave a viewer who rewound or paused where he is. */
   follow(live: boolean): void;
+  /** Path of the media playlist that is played, "" while it is not known. */
+  readonly playlist: string;
+  /** Where in the video's own time this capture time stands; null where the playlist does not say. */
+  at(dateMs: number): number | null;
+  /** Capture time of the playlist's first picture, milliseconds since 1970. */
+  beginning(): number | null;
   destroy(): void;
 }
 
@@ -55,6 +52,9 @@ const noLatencyBound = 1e6;
 /** Outages last as long as they last: playlists are asked for again until the broadcast is left. */
 const forEver = 1_000_000;
 
+/** What was long ago may have to be fetched from others, who may be far away. */
+const patience = { maxTimeToFirstByteMs: 30_000, maxLoadTimeMs: 120_000 };
+
 const config: Partial<HlsConfig> = {
   lowLatencyMode: true,
   liveSyncDuration: new Target().value,
@@ -64,6 +64,8 @@ const config: Partial<HlsConfig> = {
   // target.ts does this, and back.
   liveSyncOnStallIncrease: 0,
   backBufferLength: 30,
+  // Behind live, more is there than will be watched, and others may have to send it.
+  maxMaxBufferLength: 60,
   liveDurationInfinity: true,
   // Parts are fMP4 already, so there is nothing to transmux and nothing for a worker to do.
   enableWorker: false,
@@ -96,6 +98,25 @@ const config: Partial<HlsConfig> = {
   },
 };
 
+/** The same policy with patience instead of its own bounds. */
+function patient(p: HlsConfig["fragLoadPolicy"]): HlsConfig["fragLoadPolicy"] {
+  return { default: { ...p.default, ...patience } };
+}
+
+/** How to start. */
+export interface Start {
+  /**
+   * The broadcast began a moment ago: play it from its first picture. There is not yet the usual distance from live,
+   * and hls.js would jump to it after the start, into a segment that it then loads over and over until the next one is
+   * there.
+   */
+  newborn: boolean;
+  /** Seconds of the video's own time; null: at live, or at the beginning of what is over. */
+  position: number | null;
+  /** Stay close to live. */
+  follow: boolean;
+}
+
 const codecErrors: readonly string[] = [
   ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
   ErrorDetails.BUFFER_ADD_CODEC_ERROR,
@@ -110,15 +131,19 @@ class HlsEngine implements Engine {
   private retry = 0;
   private mediaRecoveries: number[] = [];
   private troubled = false;
+  private following = true;
 
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly url: string,
     private readonly handler: EngineHandler,
-    newborn: boolean,
+    start: Start,
   ) {
-    const hls = new Hls(newborn ? { ...config, startPosition: 0 } : config);
+    const position = start.newborn ? 0 : start.position;
+    const hls = new Hls(position === null ? config : { ...config, startPosition: position });
     this.hls = hls;
+    this.follow(start.follow);
+    if (!start.follow) hls.config.manifestLoadPolicy = patient(hls.config.manifestLoadPolicy);
     hls.on(Events.ERROR, (_, data) => this.error(data));
     hls.on(Events.FRAG_BUFFERED, () => {
       this.backoff.reset();
@@ -153,7 +178,29 @@ class HlsEngine implements Engine {
   }
 
   follow(live: boolean): void {
+    this.following = live;
     this.hls.config.liveMaxLatencyDuration = live ? maxLatency : noLatencyBound;
+    // Read anew for every request.
+    this.hls.config.fragLoadPolicy = live ? config.fragLoadPolicy! : patient(config.fragLoadPolicy!);
+  }
+
+  get playlist(): string {
+    const url = this.hls.latestLevelDetails?.url;
+    return url ? new URL(url, location.href).pathname : "";
+  }
+
+  at(dateMs: number): number | null {
+    const fragments = this.hls.latestLevelDetails?.fragments ?? [];
+    for (let i = fragments.length - 1; i >= 0; i--) {
+      const f = fragments[i]!;
+      // Within it, or in the hole after it.
+      if (f.programDateTime !== null && f.programDateTime <= dateMs) return f.start + Math.min((dateMs - f.programDateTime) / 1000, f.duration);
+    }
+    return fragments[0]?.programDateTime != null ? fragments[0].start : null;
+  }
+
+  beginning(): number | null {
+    return this.hls.latestLevelDetails?.fragments[0]?.programDateTime ?? null;
   }
 
   destroy(): void {
@@ -163,7 +210,7 @@ class HlsEngine implements Engine {
 
   private error(data: ErrorData): void {
     // With media ready, or in the first second of play, it is the computer that is late: distance would not cure that.
-    if (data.details === ErrorDetails.BUFFER_STALLED_ERROR && (data.buffer ?? 0) < starvedS && this.playedSeconds() > 1) {
+    if (this.following && data.details === ErrorDetails.BUFFER_STALLED_ERROR && (data.buffer ?? 0) < starvedS && this.playedSeconds() > 1) {
       this.target.stall(performance.now());
       this.hls.targetLatency = this.target.value;
     }
@@ -231,6 +278,7 @@ class NativeEngine implements Engine {
     private readonly video: HTMLVideoElement,
     url: string,
     handler: EngineHandler,
+    start: Start,
   ) {
     const { signal } = this.abort;
     const report = () => {
@@ -248,6 +296,8 @@ class NativeEngine implements Engine {
       },
       { signal },
     );
+    const { position } = start;
+    if (position !== null) video.addEventListener("loadedmetadata", () => (video.currentTime = position), { signal, once: true });
     video.addEventListener(
       "error",
       () => {
@@ -267,8 +317,25 @@ class NativeEngine implements Engine {
   }
 
   playhead(): number | null {
-    const start = (this.video as Dated).getStartDate?.().getTime();
-    return start !== undefined && Number.isFinite(start) ? start + this.video.currentTime * 1000 : null;
+    const zero = this.zero();
+    return zero === null ? null : zero + this.video.currentTime * 1000;
+  }
+
+  readonly playlist = "";
+
+  at(dateMs: number): number | null {
+    const zero = this.zero();
+    return zero === null ? null : (dateMs - zero) / 1000;
+  }
+
+  beginning(): number | null {
+    const zero = this.zero();
+    return zero === null || this.video.seekable.length === 0 ? null : zero + this.video.seekable.start(0) * 1000;
+  }
+
+  private zero(): number | null {
+    const date = (this.video as Dated).getStartDate?.().getTime();
+    return date !== undefined && Number.isFinite(date) ? date : null;
   }
 
   // The browser's own player keeps its own distance from live.
@@ -290,11 +357,6 @@ export function canPlay(video: HTMLVideoElement): boolean {
   return Hls.isSupported() || video.canPlayType("application/vnd.apple.mpegurl") !== "";
 }
 
-/**
- * @param newborn the broadcast began a moment ago: play it from its first picture. There is not yet the
- * usual distance from live, and hls.js would jump to it after the start, into a segment that it then
- * loads over and over until the next one is there.
- */
-export function createEngine(video: HTMLVideoElement, url: string, handler: EngineHandler, newborn: boolean): Engine {
-  return Hls.isSupported() ? new HlsEngine(video, url, handler, newborn) : new NativeEngine(video, url, handler);
+export function createEngine(video: HTMLVideoElement, url: string, handler: EngineHandler, start: Start): Engine {
+  return Hls.isSupported() ? new HlsEngine(video, url, handler, start) : new NativeEngine(video, url, handler, start);
 }

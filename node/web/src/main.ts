@@ -1,16 +1,19 @@
 // The page of a Murmuration node: follows the node's status, plays what is on, shows how it fares.
 
-import { Pulse, type ViewState, decide, newborn, quietAfterMs, viewState } from "./broadcast";
+import { type Asked, Pulse, type ViewState, asked, decide, newborn, onAir, pick, quietAfterMs, viewState } from "./broadcast";
+import { dateLine, lengthOf, nameOf } from "./catalogue";
 import { NodeClock, clocksDisagree, latencySeconds } from "./clock";
 import { Controls } from "./controls";
 import { byId, say, show } from "./dom";
 import { type Trouble, canPlay } from "./engine";
 import { Feed } from "./feed";
 import { Flock } from "./flock";
+import { Gallery } from "./gallery";
 import { seconds, shortId, span } from "./format";
 import { Player } from "./player";
+import { hashOf, parseRoute } from "./route";
 import { initShare, renderShare } from "./share";
-import { type Broadcast, type Status, restarted } from "./status";
+import { type Broadcast, type Recording, type Status, restarted } from "./status";
 import { Swarm } from "./swarm";
 import { advice, sinceLine, stateWord, veil } from "./words";
 
@@ -42,21 +45,27 @@ declare global {
 const clock = new NodeClock();
 const pulse = new Pulse();
 const swarm = new Swarm();
+const gallery = new Gallery();
 const flock = new Flock(byId<HTMLCanvasElement>("flock"));
 const stage = byId("stage");
 
 let status: Status | null = null;
 let connected = false;
 let state: ViewState = "connecting";
+/** Id of the broadcast that is loaded, live or recorded; "" while none is. */
 let current = "";
+/** What is loaded is a recording. */
+let recorded = false;
+let route = parseRoute(location.hash);
+let wish: Asked = { what: "live" };
 let offered: Broadcast | null = null;
 let trouble: Trouble | null = null;
 let quietMs = 0;
 let finished = false;
 let adviceTitle = "";
 let adviceSince = 0;
-/** There was nothing to play when the page was opened. */
-let hadToWait = false;
+/** Nothing has been loaded yet, and there was something to load when the page was opened. */
+let fresh = true;
 
 const player = new Player(byId<HTMLVideoElement>("video"), {
   changed() {
@@ -83,41 +92,95 @@ function busy(): boolean {
   return player.started && !finished && !(player.stalls.stalled && player.buffered() < 0.3);
 }
 
-function load(b: Broadcast): void {
-  const live = b.state !== "ended";
-  // Start-up counts from opening the page, unless there was nothing to play yet.
-  const from = current === "" && !hadToWait ? 0 : performance.now();
-  current = b.id;
+/** Start-up counts from opening the page, unless there was nothing to play yet. */
+function begin(id: string, isRecorded: boolean): number {
+  const from = fresh ? 0 : performance.now();
+  fresh = false;
+  current = id;
+  recorded = isRecorded;
   offered = null;
   trouble = null;
   finished = false;
-  player.load(b.playlist, from, live, newborn(b, clock.now(Date.now())));
+  return from;
+}
+
+function load(b: Broadcast): void {
+  const fromMs = begin(b.id, false);
+  player.load({ url: b.playlist, fromMs, live: b.state !== "ended", newborn: newborn(b, clock.now(Date.now())) });
+}
+
+function loadRecording(r: Recording): void {
+  const fromMs = begin(r.broadcast, true);
+  player.load({ url: r.url, fromMs, live: r.state === "live", autoplay: true });
+}
+
+function unload(): void {
+  if (current === "") return;
+  begin("", false);
+  player.unload();
 }
 
 function follow(s: Status): void {
+  wish = asked(s, route);
+  switch (wish.what) {
+    case "recording":
+      if (!recorded || current !== wish.recording.broadcast) loadRecording(wish.recording);
+      offered = null;
+      return;
+    case "unknown":
+      if (current !== (route.show === "recording" ? route.broadcast : "")) unload();
+      offered = null;
+      fresh = false;
+      return;
+    case "broadcast":
+      // What it is called after it has ended is the live page's business.
+      history.replaceState(null, "", hashOf({ show: "live" }));
+      route = { show: "live" };
+      if (recorded || current !== wish.broadcast.id) load(wish.broadcast);
+      wish = { what: "live" };
+      break;
+    case "live":
+      if (recorded) unload();
+  }
   const d = decide(s, current, busy(), quietMs > quietAfterMs);
   if (d.action === "load") load(d.broadcast);
   offered = d.action === "offer" ? d.broadcast : null;
-  if (current === "") hadToWait = true;
+  if (current === "") fresh = false;
+  const on = s.broadcasts.find((b) => b.id === current);
+  const track = on?.tracks.find((t) => t.playlist !== "");
+  if (on && track) player.tell(track.playlist, on.started);
 }
+
+addEventListener("hashchange", () => {
+  route = parseRoute(location.hash);
+  if (status) {
+    follow(status);
+    renderStatus(status);
+  }
+  render();
+  byId("stage").scrollIntoView({ block: "nearest" });
+});
 
 function render(): void {
   const b = status?.broadcasts.find((x) => x.id === current);
   const here = performance.now();
   quietMs = b ? pulse.quiet(b, here) : 0;
-  state = viewState({ connected, status, current, quietMs });
+  state = viewState({ connected, status, current, quietMs, asked: wish.what });
+  const recording = wish.what === "recording" ? wish.recording : null;
 
-  const title = b?.title || status?.title || "Murmuration";
+  const title = (recording ? nameOf(recording) : b?.title) || status?.title || "Murmuration";
   say(byId("title"), title);
   say(byId("state"), stateWord[state]);
   byId("chip").dataset.state = state;
   document.title = `${state === "live" ? "● " : ""}${title}${title === "Murmuration" ? "" : " · Murmuration"}`;
-  say(byId("since"), sinceLine(state, b?.started ?? null, quietMs, clock.now(Date.now())));
+  const facts = recording ? [dateLine(recording.started), lengthOf(recording)].filter(Boolean).join(" · ") : "";
+  say(byId("since"), recording ? facts : sinceLine(state, b?.started ?? null, quietMs, clock.now(Date.now())));
+  show(byId("back"), wish.what !== "live" && onAir(status) !== undefined);
 
   const l = latency();
   const wrong = clocksDisagree(l);
   const shown = wrong ? null : l;
-  const live = player.started && shown !== null && state !== "ended";
+  const live = player.started && shown !== null && state !== "ended" && wish.what === "live";
   show(byId("now"), live);
   say(byId("now-latency"), seconds(shown));
   const playback = { latency: live ? shown : null, buffered: player.buffered(), started: player.started };
@@ -132,16 +195,20 @@ function renderStage(): void {
   // The picture stays as long as there is one to play, even when the venue is gone or the node is.
   const dry = player.buffered() < 0.1 && (state === "interrupted" || state === "offline");
   const idle = !player.started || finished || (dry && player.stalls.stalled);
+  const playing = state === "live" || state === "recording";
   const v = veil(idle && state === "live" ? "connecting" : state, status);
   stage.dataset.view = state;
   const veiled = idle && !(player.started && player.video.seeking);
   stage.dataset.veiled = String(veiled);
-  const starting = state === "live" && !player.started;
+  const starting = playing && !player.started;
   say(byId("veil-title"), player.playBlocked ? "Ready" : starting ? "Starting" : v.title);
   say(byId("veil-text"), player.playBlocked || starting ? "" : v.text);
-  const rewatch = state === "ended" && player.loaded && !player.started;
+  const over = state === "ended" || state === "recording";
+  const rewatch = over && player.loaded && (finished || (state === "ended" && !player.started));
   show(byId("big-play"), player.playBlocked || rewatch);
-  show(byId("spinner"), player.started && !veiled && player.stalls.stalled && state === "live");
+  say(byId("big-play"), finished ? "Play again" : "Play");
+  show(byId("to-recordings"), (over || state === "unknown") && !starting && (status?.recordings.length ?? 0) > 0);
+  show(byId("spinner"), player.started && !veiled && (player.stalls.stalled || (!player.following && player.buffered() < 0.1 && !player.video.paused)) && playing);
   stage.dataset.picture = String(player.hasPicture && player.started);
   flock.run(veiled || (player.started && !player.hasPicture));
 }
@@ -175,15 +242,19 @@ function renderTrouble(here: number, wrongClocks: boolean): void {
 }
 
 function renderStatus(s: Status): void {
-  swarm.status(
-    s,
-    s.broadcasts.find((b) => b.id === current),
-  );
+  // Beside a recording stands what is on.
+  swarm.status(s, s.broadcasts.find((b) => b.id === current) ?? pick(s));
+  gallery.render(s.recordings, wish.what === "recording" ? wish.recording.broadcast : "");
   renderShare(s.link);
   say(byId("node"), [s.role, shortId(s.peerId)].filter(Boolean).join(" · "));
   byId("node").title = s.peerId;
   say(byId("about"), `murmur ${s.version}, up ${span(s.uptimeS)}${s.channel ? `, channel ${shortId(s.channel)}` : ""}`);
 }
+
+byId("to-recordings").addEventListener("click", () => {
+  byId("recordings").scrollIntoView({ block: "start" });
+  byId("recordings-title").focus({ preventScroll: true });
+});
 
 byId("trouble-action").addEventListener("click", () => {
   if (offered) load(offered);
@@ -211,7 +282,7 @@ render();
 setInterval(render, 250);
 setInterval(() => {
   const l = latency();
-  swarm.record(performance.now(), { latency: clocksDisagree(l) || finished ? null : l, buffered: player.buffered(), started: player.started }, connected ? status : null);
+  swarm.record(performance.now(), { latency: clocksDisagree(l) || finished || !player.following ? null : l, buffered: player.buffered(), started: player.started }, connected ? status : null);
 }, 1000);
 
 const murmur: Murmur = Object.freeze({

@@ -1,7 +1,8 @@
 // One video element that plays a broadcast from load to end, whatever happens to the stream.
 
 import { bufferedAhead, beyondHole } from "./clock";
-import { type Engine, type Trouble, type Window, createEngine } from "./engine";
+import { Dvr, type Standing, type Window, edition, standing } from "./dvr";
+import { type Engine, type Trouble, createEngine } from "./engine";
 import { type Distance, leap, nearS, pace } from "./pace";
 import { StallMeter } from "./stalls";
 
@@ -28,22 +29,47 @@ const maxLeaps = 2;
 /** A stream that shows no picture this long after loading is loaded again. */
 const startMs = 15_000;
 
-/** Behind the live position by more than this counts as "behind" and shows the way back. */
-const behindS = 3;
+/** Whoever is not at live may have to wait longer for what has to be fetched, and more haste would begin the fetching anew. */
+const patienceMs = 60_000;
+
+/** A live viewer who stands still this far behind is brought back by a new engine. */
+const lostS = 6;
+
+/** What to play. */
+export interface Item {
+  /** Path of the multivariant playlist. */
+  url: string;
+  /** performance.now() of the moment from which start-up is counted. */
+  fromMs: number;
+  /** It is on: play at live, at once. */
+  live: boolean;
+  /** It began a moment ago. */
+  newborn?: boolean;
+  /** Play at once although it is over. */
+  autoplay?: boolean;
+}
+
+/** A place in a broadcast that outlives the engine that was there. */
+interface Place {
+  position: number;
+  /** Capture time, milliseconds since 1970: the same place where a playlist begins elsewhere. */
+  date: number | null;
+}
 
 export class Player {
   readonly stalls = new StallMeter();
   /** Milliseconds from opening the page (or from the broadcast's appearance, if the page had to wait for it) to the first picture. */
   startupMs = 0;
   window: Window | null = null;
-  /** Stay close to live; false after a pause or a rewind. */
-  following = true;
   /** The browser refused sound without a gesture. */
   soundBlocked = false;
   /** The browser refused to play at all without a gesture. */
   playBlocked = false;
 
+  private readonly dvr = new Dvr();
   private engine: Engine | null = null;
+  private resume: Place | null = null;
+  private offered = { playlist: "", started: null as number | null };
   private url = "";
   private loadedAt = 0;
   private wanted = true;
@@ -86,20 +112,51 @@ export class Player {
     return this.startupMs > 0;
   }
 
-  /**
-   * @param fromMs performance.now() of the moment from which start-up is counted
-   * @param newborn it began a moment ago
-   */
-  load(url: string, fromMs: number, live: boolean, newborn: boolean): void {
-    this.url = url;
-    this.loadedAt = fromMs;
+  load(item: Item): void {
+    this.url = item.url;
+    this.loadedAt = item.fromMs;
     this.startupMs = 0;
     this.rebuilds = 0;
     this.window = null;
-    this.wanted = live;
-    this.following = live;
-    this.build(newborn);
-    if (live) this.prime(url);
+    this.resume = null;
+    this.offered = { playlist: "", started: null };
+    this.wanted = item.live || item.autoplay === true;
+    this.dvr.load(item.live);
+    this.build(item.newborn);
+    if (this.wanted) this.prime(item.url);
+  }
+
+  /** Nothing is to be played any more. */
+  unload(): void {
+    this.url = "";
+    this.startupMs = 0;
+    this.window = null;
+    this.wanted = false;
+    this.stalls.excuse(performance.now());
+    this.engine?.destroy();
+    this.engine = null;
+    this.handler.trouble(null);
+  }
+
+  /** What the newest status says of the track: where its playlist is, and when it began. */
+  tell(playlist: string, started: number | null): void {
+    this.offered = { playlist, started };
+  }
+
+  /** What can be watched, with what a new engine could reach. */
+  get reach(): Window | null {
+    const w = this.window;
+    const missing = w && edition(this.engine?.playlist ?? "", this.offered.playlist, this.engine?.beginning() ?? null, this.offered.started);
+    return missing ? { ...w, start: w.start - missing.seconds } : w;
+  }
+
+  get standing(): Standing {
+    const { video } = this;
+    return standing(this.reach, { position: video.currentTime, following: this.dvr.following, paused: video.paused, started: this.started });
+  }
+
+  get following(): boolean {
+    return this.dvr.following;
   }
 
   /**
@@ -131,7 +188,7 @@ export class Player {
     const { video } = this;
     this.wanted = true;
     this.playBlocked = false;
-    if (this.started && this.window && this.atEnd()) video.currentTime = this.window.start;
+    if (this.started && this.window && this.atEnd()) this.seek(-Infinity);
     try {
       await video.play();
     } catch (e) {
@@ -151,7 +208,8 @@ export class Player {
   /** The viewer's pause: from now on he is not taken along with live. */
   pause(): void {
     this.wanted = false;
-    this.follow(false);
+    this.dvr.pause();
+    this.follow();
     this.video.pause();
   }
 
@@ -167,29 +225,26 @@ export class Player {
   }
 
   seek(to: number): void {
-    const w = this.window;
-    if (!w) return;
-    const target = Math.min(Math.max(to, w.start), w.live);
-    this.follow(!w.ended && target > w.live - 1);
-    this.video.currentTime = target;
+    const w = this.reach;
+    if (!w || !this.window) return;
+    const target = this.dvr.seek(to, w);
+    this.follow();
+    if (target < this.window.start) this.reopen(target - w.start, target);
+    else this.video.currentTime = target;
   }
 
   goLive(): void {
     const w = this.window;
     if (!w) return;
-    this.follow(true);
-    this.video.currentTime = w.live;
+    this.video.currentTime = this.dvr.live(w);
+    this.follow();
     void this.play();
   }
 
   /** Seconds after the place where a live viewer would be. */
-  behind(): number {
+  private behind(): number {
     const w = this.window;
     return w && this.started ? Math.max(0, w.live - this.video.currentTime) : 0;
-  }
-
-  get isBehind(): boolean {
-    return !this.window?.ended && (this.behind() > behindS || (this.video.paused && this.started));
   }
 
   /** Milliseconds since 1970. */
@@ -205,9 +260,21 @@ export class Player {
     return this.video.videoWidth > 0;
   }
 
-  private follow(live: boolean): void {
-    this.following = live;
-    this.engine?.follow(live);
+  private follow(): void {
+    this.engine?.follow(this.dvr.following);
+  }
+
+  /**
+   * A new engine for the playlist that reaches further back.
+   * @param position in its own time
+   * @param old the same in the time of the engine that is left
+   */
+  private reopen(position: number, old: number): void {
+    const from = this.engine?.beginning() ?? null;
+    this.resume = { position, date: from === null || !this.window ? null : from - (this.window.start - old) * 1000 };
+    this.window = null;
+    this.build();
+    if (this.wanted) this.prime(this.url);
   }
 
   private ranges(): [number, number][] {
@@ -227,21 +294,22 @@ export class Player {
       recovered: () => this.handler.trouble(null),
       window: (w) => {
         this.window = w;
+        this.dvr.window(w);
       },
       giveUp: () => this.rebuild(),
-    }, newborn);
-    this.engine.follow(this.following);
+    }, { newborn, position: this.resume?.position ?? null, follow: this.dvr.following });
   }
 
-  /** A new engine on the same broadcast, at live. Waits longer each time, so that a hopeless stream costs little. */
+  /** A new engine on the same broadcast, at live or where the viewer was. Waits longer each time, so that a hopeless stream costs little. */
   private rebuild(): void {
     const wait = Math.min(8000, 500 * 2 ** this.rebuilds++);
     const { url } = this;
+    if (this.dvr.following || !this.started) this.resume = null;
+    else this.resume ??= { position: this.video.currentTime, date: this.playhead() };
     this.engine?.destroy();
     this.engine = null;
     setTimeout(() => {
       if (this.url !== url || this.engine) return;
-      this.following = true;
       this.build();
       if (this.wanted) this.prime(url);
     }, wait);
@@ -288,7 +356,7 @@ export class Player {
 
   /** Where live is, for a viewer who is to stay close to it. */
   private distance(): Distance | null {
-    const d = this.following && !this.window?.ended ? this.engine?.distance() : null;
+    const d = this.dvr.following && !this.window?.ended ? this.engine?.distance() : null;
     return d ? { ...d, buffered: this.buffered() } : null;
   }
 
@@ -307,6 +375,7 @@ export class Player {
     const shouldMove = this.shouldMove();
     this.stalls.sample({ at, position, shouldMove });
     this.keepPace();
+    this.arrive();
     if (this.started && this.atEnd() && !v.paused) {
       if (position !== this.lastMove.position) this.lastMove = { at, position };
       else if (at - this.lastMove.at > 800) {
@@ -316,7 +385,7 @@ export class Player {
       return;
     }
     // Only where there is something to play: otherwise the engine is rightly waiting.
-    if (!this.started && this.wanted && this.engine && this.window && at - this.builtAt > startMs) this.rebuild();
+    if (!this.started && this.wanted && this.engine && this.window && at - this.builtAt > (this.dvr.following ? startMs : patienceMs)) this.rebuild();
     if (!shouldMove || position !== this.lastMove.position) {
       if (shouldMove && at - this.lastMove.at < 1000) this.rebuilds = 0;
       this.lastMove = { at, position };
@@ -327,9 +396,18 @@ export class Player {
     const over = beyondHole(this.ranges(), position, 10);
     if (over !== null) {
       v.currentTime = over + 0.01;
-    } else if (still > 3 * stuckMs && this.behind() > 2 * behindS) {
+    } else if (this.dvr.following ? still > 3 * stuckMs && this.behind() > lostS : still > patienceMs) {
       // The playlist goes on without us and the engine does not notice.
       this.rebuild();
     }
+  }
+
+  /** Once a new engine knows its playlist: the place to resume at, by its date. */
+  private arrive(): void {
+    const { resume, engine, video, window } = this;
+    if (!resume || !engine || !window || video.readyState === 0) return;
+    this.resume = null;
+    const to = resume.date === null ? null : engine.at(resume.date);
+    if (to !== null && Math.abs(to - video.currentTime) > 1.5 && !this.dvr.following) video.currentTime = Math.min(Math.max(to, window.start), window.live);
   }
 }

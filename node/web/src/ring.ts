@@ -1,7 +1,9 @@
 // The neighbours as a picture: this node in the middle, the others round it, nearer the quicker
-// they answer; a line to each that the mesh uses.
+// they answer; a line to each that the mesh uses, or, where the stripes are known, a coloured one for each stripe that
+// a neighbour sends us.
 
-import type { Peer } from "./status";
+import type { Peer, Stripe } from "./status";
+import { colour, edges, woven } from "./stripes";
 
 export interface Spot {
   id: string;
@@ -51,16 +53,31 @@ function shape(name: string, attributes: Record<string, string | number>): SVGEl
 /** Draws at most this many: beyond it the picture says nothing more. */
 const most = 60;
 
-export function drawRing(host: HTMLElement, peers: readonly Peer[]): void {
+/** The neighbours to draw: those that send us stripes before the others. */
+export function drawn(peers: readonly Peer[], stripes: readonly Stripe[]): Peer[] {
+  const parents = new Set(stripes.map((s) => s.parent));
+  return [...peers].sort((a, b) => Number(parents.has(b.id)) - Number(parents.has(a.id))).slice(0, most);
+}
+
+export function drawRing(host: HTMLElement, peers: readonly Peer[], stripes: readonly Stripe[] = []): void {
   const w = 320;
   const h = 150;
   const svg = shape("svg", { viewBox: `0 0 ${w} ${h}` });
-  const at = (s: Spot) => [w / 2 + s.x * (w / 2 - 14), h / 2 + s.y * (h / 2 - 10)] as const;
+  const to = (x: number, y: number) => [w / 2 + x * (w / 2 - 14), h / 2 + y * (h / 2 - 10)] as const;
+  const at = (s: Spot) => to(s.x, s.y);
   for (const r of [0.34, 0.67, 1]) svg.append(shape("ellipse", { class: "orbit", cx: w / 2, cy: h / 2, rx: r * (w / 2 - 14), ry: r * (h / 2 - 10) }));
-  const spots = place(peers.slice(0, most));
+  const spots = place(drawn(peers, stripes));
+  const striped = woven(stripes);
   for (const s of spots) {
     const [x, y] = at(s);
-    if (s.mesh) svg.append(shape("line", { class: "link", x1: w / 2, y1: h / 2, x2: x.toFixed(1), y2: y.toFixed(1), "stroke-width": (0.8 + 2.2 * s.weight).toFixed(2) }));
+    if (s.mesh) svg.append(shape("line", { class: "link", x1: w / 2, y1: h / 2, x2: x.toFixed(1), y2: y.toFixed(1), "stroke-width": striped ? 0.8 : (0.8 + 2.2 * s.weight).toFixed(2) }));
+  }
+  if (striped) svg.classList.add("striped");
+  for (const e of edges(stripes, spots)) {
+    const [x, y] = to(...e.from);
+    const [bx, by] = to(...e.bend);
+    const d = `M${x.toFixed(1)} ${y.toFixed(1)}Q${bx.toFixed(1)} ${by.toFixed(1)} ${w / 2} ${h / 2}`;
+    svg.append(shape("path", { class: "stripe", d, stroke: colour(e.stripe, stripes.length) }));
   }
   for (const s of spots) {
     const [x, y] = at(s);

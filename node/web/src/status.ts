@@ -20,6 +20,16 @@ export interface Delay {
   max: number;
 }
 
+/** This node's place in the tree of one stripe. */
+export interface Stripe {
+  /** Peer id of the neighbour that sends it to us, "" where there is none: at the origin, or just now. */
+  parent: string;
+  /** Milliseconds: the age of chunks when the stripe brings them. */
+  ageMs: number;
+  /** Neighbours that this node sends it to. */
+  children: number;
+}
+
 export interface Track {
   name: string;
   codecs: string;
@@ -31,6 +41,8 @@ export interface Track {
   newestCaptured: number | null;
   delay: Delay | null;
   chunks: ChunkCounts;
+  /** Empty at a node that spreads whole messages. */
+  stripes: Stripe[];
 }
 
 export interface Broadcast {
@@ -61,6 +73,39 @@ export interface Traffic {
   sentBps: number;
 }
 
+/** "listed": the channel has it, this node does not. */
+export type RecordingState = "live" | "partial" | "finished" | "listed";
+
+export interface Recording {
+  /** The broadcast's id. */
+  broadcast: string;
+  title: string;
+  started: number | null;
+  durationS: number;
+  bytes: number;
+  /** CID, "" before it is finished. */
+  root: string;
+  state: RecordingState;
+  pinned: boolean;
+  /** Chunks known to be missing here. */
+  missing: number;
+  /** Others known to hold it. */
+  replicas: number;
+  /** Path of the playlist. */
+  url: string;
+  /** Path of a picture or of a small film, "" where there is none. */
+  poster: string;
+}
+
+export interface Store {
+  bytes: number;
+  /** 0: no limit. */
+  quotaBytes: number;
+  /** Of the file system. */
+  freeBytes: number;
+  recordings: number;
+}
+
 export interface Status {
   version: string;
   role: string;
@@ -74,6 +119,9 @@ export interface Status {
   broadcasts: Broadcast[];
   peers: Peer[];
   traffic: Traffic;
+  recordings: Recording[];
+  /** null where nothing is kept on disk. */
+  store: Store | null;
 }
 
 type Fields = Record<string, unknown>;
@@ -115,6 +163,9 @@ function delay(v: unknown): Delay | null {
   return { p50: count(d.p50), p95: count(d.p95), max: count(d.max) };
 }
 
+/** More than this no track has; a picture of more would say nothing. */
+const mostStripes = 64;
+
 function track(t: Fields): Track {
   return {
     name: text(t.name),
@@ -126,6 +177,9 @@ function track(t: Fields): Track {
     newestCaptured: moment(t.newest_captured),
     delay: delay(t.delay_ms),
     chunks: chunkCounts(t.chunks),
+    stripes: list(t.stripes)
+      .slice(0, mostStripes)
+      .map((x) => ({ parent: text(x.parent), ageMs: count(x.age_ms), children: count(x.children) })),
   };
 }
 
@@ -156,6 +210,34 @@ function peer(p: Fields): Peer {
   };
 }
 
+const recordingStates: readonly string[] = ["live", "partial", "finished", "listed"] satisfies RecordingState[];
+
+function recording(r: Fields): Recording {
+  const id = text(r.broadcast);
+  const root = text(r.root);
+  const state = text(r.state);
+  return {
+    broadcast: id,
+    title: text(r.title),
+    started: moment(r.started),
+    durationS: count(r.duration_s),
+    bytes: count(r.bytes),
+    root,
+    state: recordingStates.includes(state) ? (state as RecordingState) : root ? "listed" : "partial",
+    pinned: r.pinned === true,
+    missing: count(r.missing),
+    replicas: count(r.replicas),
+    url: localPath(r.url) || `/b/${encodeURIComponent(id)}/index.m3u8`,
+    poster: localPath(r.poster),
+  };
+}
+
+function store(v: unknown): Store | null {
+  const s = fields(v);
+  const found = { bytes: count(s.bytes), quotaBytes: count(s.quota_bytes), freeBytes: count(s.free_bytes), recordings: count(s.recordings) };
+  return Object.values(found).some((n) => n > 0) ? found : null;
+}
+
 export function parseStatus(raw: unknown): Status {
   const s = fields(raw);
   const t = fields(s.traffic);
@@ -180,6 +262,10 @@ export function parseStatus(raw: unknown): Status {
       receivedBps: count(t.received_bps),
       sentBps: count(t.sent_bps),
     },
+    recordings: list(s.recordings)
+      .map(recording)
+      .filter((r) => r.broadcast !== ""),
+    store: store(s.store),
   };
 }
 

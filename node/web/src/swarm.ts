@@ -4,8 +4,11 @@ import { Chart } from "./chart";
 import { byId, say } from "./dom";
 import { address, bytes, giving, millis, rate, seconds, shortId, whole } from "./format";
 import { History } from "./history";
+import { Loom } from "./loom";
 import { drawRing } from "./ring";
-import { type Broadcast, type Peer, type Status, totals } from "./status";
+import { type Broadcast, type Peer, type Status, type Stripe, totals } from "./status";
+import { renderStore } from "./storage";
+import { woven } from "./stripes";
 
 export interface Playback {
   latency: number | null;
@@ -27,6 +30,7 @@ export class Swarm {
     rate,
     100_000,
   );
+  private readonly loom = new Loom();
   private shownPeers = "";
 
   /** Call once a second. */
@@ -62,7 +66,10 @@ export class Swarm {
     say(byId("l-received"), rate(receivedBps));
 
     this.chunks(s, b);
-    this.peers(s.peers);
+    const stripes = b?.tracks.find((t) => woven(t.stripes))?.stripes ?? [];
+    this.peers(s.peers, stripes);
+    this.loom.render(stripes);
+    renderStore(s.store);
   }
 
   private chunks(s: Status, b: Broadcast | undefined): void {
@@ -79,14 +86,14 @@ export class Swarm {
     say(byId("chunk-note"), s.broadcasts.length === 0 ? "" : note);
   }
 
-  private peers(peers: readonly Peer[]): void {
+  private peers(peers: readonly Peer[], stripes: readonly Stripe[]): void {
     say(byId("peer-count"), String(peers.length));
     const inMesh = peers.filter((p) => p.mesh).length;
     say(byId("peer-note"), peers.length ? `${inMesh} in the mesh` : "");
-    const shown = JSON.stringify(peers);
+    const shown = JSON.stringify([peers, stripes.map((s) => s.parent)]);
     if (shown === this.shownPeers) return;
     this.shownPeers = shown;
-    drawRing(byId("ring"), peers);
+    drawRing(byId("ring"), peers, stripes);
     const sorted = [...peers].sort((a, b) => Number(b.mesh) - Number(a.mesh) || (a.rttMs ?? 1e9) - (b.rttMs ?? 1e9) || (a.id < b.id ? -1 : 1));
     const rows = byId("peers");
     const old = new Map([...rows.children].map((r) => [(r as HTMLElement).dataset.id, r as HTMLElement]));

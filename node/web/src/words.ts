@@ -17,6 +17,8 @@ export const stateWord: Record<ViewState, string> = {
   live: "Live",
   interrupted: "Interrupted",
   ended: "Ended",
+  recording: "Recording",
+  unknown: "Not known here",
 };
 
 /** What stands in place of the picture when there is none. */
@@ -34,6 +36,10 @@ export function veil(state: ViewState, status: Status | null): Veil {
       return { title: "The transmission is interrupted", text: "The picture returns here by itself." };
     case "ended":
       return { title: "The broadcast has ended", text: "When the next one begins on this channel, it plays here by itself." };
+    case "recording":
+      return { title: "The end", text: "" };
+    case "unknown":
+      return { title: "Nobody has told of this recording yet", text: "It plays here as soon as the channel lists it, or somebody who has it is found." };
     case "live":
       return { title: "", text: "" };
   }
@@ -64,7 +70,7 @@ export function advice(state: ViewState, status: Status | null, trouble: Trouble
   if (state === "interrupted" && status?.role === "viewer" && status.peers.length === 0) {
     return { title: "No neighbours are left.", text: "Check this computer's network. Behind a strict firewall, let UDP out.", afterMs: 3000 };
   }
-  if (trouble?.kind === "network" && state === "live") return { title: "The stream does not come through.", text: `Trying again (${trouble.detail}).`, afterMs: 3000 };
+  if (trouble?.kind === "network" && (state === "live" || state === "recording")) return { title: "The stream does not come through.", text: `Trying again (${trouble.detail}).`, afterMs: 3000 };
   if (clocksDisagree) {
     return { title: "The clocks of the venue and of this computer differ.", text: "So the delay cannot be shown; playback is not affected. Setting the clock by the network (NTP) cures it.", afterMs: 2000 };
   }

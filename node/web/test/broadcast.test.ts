@@ -1,10 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { Pulse, decide, newborn, pick, quietAfterMs, viewState } from "../src/broadcast";
+import { Pulse, asked, decide, newborn, onAir, pick, quietAfterMs, viewState } from "../src/broadcast";
+import { parseRoute } from "../src/route";
 import { type Status, parseStatus } from "../src/status";
 
 /** "a:live b:ended c:waiting!" where ! marks a broadcast without media yet. */
-function status(spec: string): Status {
-  return parseStatus({
+const status = (spec: string): Status => parseStatus(raw(spec));
+
+function raw(spec: string): object {
+  return {
     broadcasts: spec
       .split(" ")
       .filter(Boolean)
@@ -13,7 +16,7 @@ function status(spec: string): Status {
         const empty = state.endsWith("!");
         return { id, state: state.replace("!", ""), tracks: empty ? [] : [{ name: "main", epoch: 1, newest_seq: 1, chunks: { received: 1 } }] };
       }),
-  });
+  };
 }
 
 describe("pick", () => {
@@ -62,6 +65,37 @@ it("leaves a broadcast that fell silent without an end for one that began later"
   expect(of("a:live b:live", false)).toBe("stay");
 });
 
+it("offers the next broadcast to whoever is behind in one that is over and kept, also when the node has closed it", () => {
+  const of = (state: string, busy: boolean) => decide(parseStatus({ ...raw("b:live"), recordings: [{ broadcast: "a", state }] }), "a", busy).action;
+  expect(of("finished", true)).toBe("offer");
+  expect(of("finished", false)).toBe("load");
+  expect(of("live", true)).toBe("load");
+});
+
+describe("asked", () => {
+  const of = (spec: string, recordings: string[], hash: string, role = "viewer") => {
+    const a = asked(parseStatus({ ...raw(spec), role, recordings: recordings.map((broadcast) => ({ broadcast, state: "finished" })) }), parseRoute(hash));
+    return a.what === "recording" ? `recording ${a.recording.broadcast}` : a.what === "broadcast" ? `broadcast ${a.broadcast.id}` : a.what;
+  };
+  it.each([
+    ["a:live", [], "", "viewer", "live"],
+    ["a:live", ["r"], "#/recording/r", "viewer", "recording r"],
+    ["a:live", ["r"], "#/recording/x", "viewer", "unknown"],
+    ["a:live", ["a"], "#/recording/a", "viewer", "broadcast a"],
+    ["a:waiting", ["a"], "#/recording/a", "viewer", "broadcast a"],
+    ["a:ended", ["a"], "#/recording/a", "viewer", "recording a"],
+    ["", ["r", "q"], "", "replay", "recording r"],
+    ["", ["r", "q"], "#/recording/q", "replay", "recording q"],
+    ["", [], "", "replay", "live"],
+  ])("on %j with %j at %j as %s: %s", (spec, recordings, hash, role, want) => expect(of(spec, recordings, hash, role)).toBe(want));
+});
+
+it("knows the way back to live where something is live", () => {
+  expect(onAir(status("a:live b:ended"))?.id).toBe("a");
+  expect(onAir(status("a:waiting b:ended"))).toBeUndefined();
+  expect(onAir(null)).toBeUndefined();
+});
+
 describe("viewState", () => {
   it.each([
     [false, null, 0, "connecting"],
@@ -77,6 +111,13 @@ describe("viewState", () => {
   ])("connected %s, %j, quiet %d ms: %s", (connected, spec, quietMs, want) => {
     expect(viewState({ connected, status: spec === null ? null : status(spec), current: "a", quietMs })).toBe(want);
   });
+});
+
+it("says of a recording that it is one, unless the node is gone", () => {
+  const of = (connected: boolean, asked: "recording" | "unknown") => viewState({ connected, status: status("a:live"), current: "r", quietMs: 0, asked });
+  expect(of(true, "recording")).toBe("recording");
+  expect(of(true, "unknown")).toBe("unknown");
+  expect(of(false, "recording")).toBe("offline");
 });
 
 describe("Pulse", () => {

@@ -53,6 +53,28 @@ describe("parseStatus", () => {
   });
 });
 
+describe("recordings, stripes and the store", () => {
+  it("reads what the node writes", () => {
+    const s = parseStatus({
+      recordings: [{ broadcast: "r", title: "Talk", started: "2026-11-22T10:00:00Z", duration_s: 61.5, bytes: 7, root: "bafy", state: "finished", pinned: true, missing: 2, replicas: 3, url: "/b/r/index.m3u8", poster: "/ipfs/bafy/poster.mp4" }],
+      store: { bytes: 1, quota_bytes: 2, free_bytes: 3, recordings: 4 },
+      broadcasts: [{ id: "b", tracks: [{ stripes: [{ parent: "p", age_ms: 41.5, children: 2 }, { parent: "" }] }] }],
+    });
+    expect(s.recordings).toEqual([{ broadcast: "r", title: "Talk", started: Date.UTC(2026, 10, 22, 10), durationS: 61.5, bytes: 7, root: "bafy", state: "finished", pinned: true, missing: 2, replicas: 3, url: "/b/r/index.m3u8", poster: "/ipfs/bafy/poster.mp4" }]);
+    expect(s.store).toEqual({ bytes: 1, quotaBytes: 2, freeBytes: 3, recordings: 4 });
+    expect(s.broadcasts[0]?.tracks[0]?.stripes).toEqual([{ parent: "p", ageMs: 41.5, children: 2 }, { parent: "", ageMs: 0, children: 0 }]);
+  });
+
+  it("makes neutral values of what is absent or odd, and never leaves this server", () => {
+    const s = parseStatus({ recordings: [null, {}, { broadcast: "r/1", state: "odd", root: "bafy", url: "//elsewhere", poster: "https://elsewhere.example/p.mp4" }], store: { bytes: 0 }, broadcasts: [{ id: "b", tracks: [{ stripes: Array(1000).fill({}) }] }] });
+    expect(s.recordings).toHaveLength(1);
+    expect(s.recordings[0]).toMatchObject({ state: "listed", started: null, url: "/b/r%2F1/index.m3u8", poster: "" });
+    expect(s.store).toBeNull();
+    expect(s.broadcasts[0]?.tracks[0]?.stripes).toHaveLength(64);
+    expect(parseStatus({}).recordings).toEqual([]);
+  });
+});
+
 describe("totals", () => {
   it("adds the tracks up", () => {
     const s = parseStatus({ broadcasts: [{ id: "b", tracks: [track({ received: 4, missed: 1 }), track({ received: 2, relayed: 7 })] }] });
