@@ -9,9 +9,11 @@ PAGE := node/shim/page/built
 MODULES := $(WEB)/node_modules/.package-lock.json
 # Rooms without goroutines are tested without the race detector, which finds nothing there and takes ten times as long.
 # So are swarms of real nodes in virtual time: the race detector itself crashed in bubbles of so many goroutines (Go 1.26).
-CALM := . ./chunker/... ./playlist/... ./mesh/... ./sim ./sim/model ./sim/report ./sim/stack ./bench/...
+CALM := . ./chunker/... ./node/archive/unixfs/... ./playlist/... ./mesh/... ./sim ./sim/model ./sim/report ./sim/stack ./bench/...
 SOCKETS := ^Test(OnLoopback|InitByRequest|LastChunkLeavesBeforeClose|JSSubscriber)$$
-RACY := ./cmd/... ./node ./node/ingest/... ./node/player/... ./node/shim/... ./sim/stack ./sim/trial
+# These build kubo, an independent IPFS node, the first time: it is put off until the other tests leave the processors.
+KUBO := ^TestKubo
+RACY := ./cmd/... ./node ./node/archive ./node/archive/exchange ./node/archive/gateway ./node/ingest/... ./node/player/... ./node/shim/... ./sim/stack ./sim/trial
 
 .PHONY: help demo build web test check unit e2e lint bench soak clean
 
@@ -41,12 +43,13 @@ test: check unit e2e ## everything: checks, unit tests with the race detector, e
 unit: web $(MODULES) ## unit and integration tests
 	.ci/need ffmpeg=ffmpeg
 	cd $(WEB) && $(NPM) test --silent
-	$(GO) test -shuffle=on $(CALM)
-	$(GO) test -race -shuffle=on $(RACY)
+	$(GO) test -shuffle=on -skip '$(KUBO)' $(CALM)
+	$(GO) test -race -shuffle=on -skip '$(KUBO)' $(RACY)
 	$(GO) test -race -shuffle=on -run '$(SOCKETS)' ./mesh
 
 e2e: build ## ffmpeg pushes, Chromium plays, ffprobe reads, publishers and seeds are killed
 	.ci/need ffmpeg=ffmpeg chromium=chromium $$([ "$$(id -u)" != 0 ] || echo ip=iproute2)
+	$(GO) test -count=1 -timeout 12m -run '$(KUBO)' ./node/archive/exchange ./node/archive/unixfs
 	$(GO) test -count=1 -timeout 12m ./node/e2e
 
 check: ## gofmt, vet, tidy modules

@@ -28,6 +28,7 @@ type library struct {
 	cfg      Recordings
 	log      *slog.Logger
 	mesh     *mesh.Node
+	upload   int64          // limit in bits a second; 0: none
 	store    *archive.Store // nil where nothing is kept
 	exchange *exchange.Exchange
 
@@ -47,7 +48,7 @@ type block struct {
 
 func openLibrary(cfg Recordings, n *mesh.Node, upload int64, metrics prometheus.Registerer, log *slog.Logger) (*library, error) {
 	l := &library{
-		cfg: cfg, log: log, mesh: n, records: map[envelope.Channel]mesh.Record{}, replicas: map[cid.Cid]int{},
+		cfg: cfg, log: log, mesh: n, upload: upload, records: map[envelope.Channel]mesh.Record{}, replicas: map[cid.Cid]int{},
 	}
 	if !cfg.Off {
 		store, err := archive.Open(archive.Config{Dir: l.cfg.Dir, Still: still.FFmpeg(""), Log: log})
@@ -62,7 +63,7 @@ func openLibrary(cfg Recordings, n *mesh.Node, upload int64, metrics prometheus.
 	var err error
 	l.exchange, err = exchange.New(exchange.Config{
 		Host: n.Host(), Blocks: l, Routing: cfg.Routing, Bootstrap: cfg.Bootstrap, Prefix: cfg.Prefix, Roots: l.roots,
-		UploadBitsPerSecond: upload / 2, Log: log, Metrics: metrics,
+		UploadBitsPerSecond: upload, Log: log, Metrics: metrics,
 	})
 	if err != nil {
 		return nil, errors.Join(err, l.close())

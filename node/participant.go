@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -56,7 +57,7 @@ func newParticipant(name string, role mesh.Role, cfg Config) (*participant, erro
 	}
 	p.shim, err = shim.New(shim.Config{
 		Listen: cfg.HTTP, Token: cfg.Token, AllowHosts: cfg.AllowHosts, Window: cfg.Window,
-		Status: p.status, Recording: p.openRecorded, Metrics: metrics, Log: cfg.Log,
+		Status: p.status, Recording: p.openRecorded, OpenContent: name == "origin" || name == "seed", Metrics: metrics, Log: cfg.Log,
 	})
 	if err != nil {
 		p.mesh.Close()
@@ -78,10 +79,20 @@ func (p *participant) openLibrary(metrics prometheus.Registerer) (err error) {
 	if err != nil {
 		return err
 	}
-	p.shim.Handle("GET /ipfs/", h)
-	p.shim.Handle("GET /ipns/", h)
+	patient := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A recording is gigabytes. The gateway itself bounds how long it waits for each piece.
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(contentTimeout)); err != nil {
+			p.log.Debug("no deadline for a recording", "err", err)
+		}
+		h.ServeHTTP(w, r)
+	})
+	p.shim.Handle("GET /ipfs/", patient)
+	p.shim.Handle("GET /ipns/", patient)
 	return nil
 }
+
+// contentTimeout bounds the sending of one file of a recording.
+const contentTimeout = time.Hour
 
 // explainListen turns what the system said about an address into what to do about it.
 func explainListen(err error, flag string) error {
@@ -94,7 +105,7 @@ func explainListen(err error, flag string) error {
 // run serves HTTP and the role's own work until ctx ends or one of them fails.
 func (p *participant) run(ctx context.Context, work ...func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, w := range append(work, p.shim.Serve) {
+	for _, w := range append(work, p.shim.Serve, p.library.balance) {
 		group.Go(func() error { return w(ctx) })
 	}
 	return group.Wait()

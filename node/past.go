@@ -13,6 +13,7 @@ import (
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
 	"murmuration/node/archive"
+	"murmuration/node/shim"
 	"murmuration/playlist"
 )
 
@@ -25,7 +26,7 @@ type past struct {
 }
 
 // errPast says that what was before cannot be had.
-var errPast = errors.New("what was before cannot be had now")
+var errPast = fmt.Errorf("not in the recording: %w", shim.ErrGone)
 
 // kept returns the recording, where there is one.
 func (p *past) kept() (*archive.Recording, bool) {
@@ -236,7 +237,11 @@ func (p *past) Chunks(ctx context.Context, from, to playlist.ID) ([]envelope.Chu
 	if track == nil {
 		return nil, errPast
 	}
-	return track.FetchChunks(ctx, first, last)
+	chunks, err := track.FetchChunks(ctx, first, last)
+	if errors.Is(err, mesh.ErrRange) {
+		err = fmt.Errorf("%w: %w", shim.ErrGone, err)
+	}
+	return chunks, err
 }
 
 // Chunk implements shim.Blocks: from memory, else from the recording.

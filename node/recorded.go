@@ -1,6 +1,9 @@
 package node
 
 import (
+	"context"
+	"time"
+
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
 	"murmuration/node/archive"
@@ -25,18 +28,49 @@ func (p *participant) openRecorded(id string) bool {
 			p.log.Warn("recording not opened", "broadcast", id, "err", err)
 			return false
 		}
-		for _, t := range i.Tracks {
-			past := &past{name: t.Name, recording: func() (*archive.Recording, bool) { return rec, true }}
-			if err := face.Recorded(shim.TrackInfo{Name: t.Name}, past, history{past}); err != nil {
-				p.log.Warn("recording not opened", "broadcast", id, "track", t.Name, "err", err)
-				face.Close()
-				return false
-			}
+		if err := p.library.fillRecorded(face, rec); err != nil {
+			p.log.Warn("recording not opened", "broadcast", id, "err", err)
+			face.Close()
+			return false
 		}
 		return true
 	}
 	return false
 }
+
+// fillRecorded gives a recording's tracks to the face: by their envelopes where these are here, else by the view.
+func (l *library) fillRecorded(face *shim.Broadcast, rec *archive.Recording) error {
+	withLog := 0
+	for _, t := range rec.Info().Tracks {
+		if _, ok := rec.Track(t.Name); !ok {
+			continue
+		}
+		withLog++
+		past := &past{name: t.Name, recording: func() (*archive.Recording, bool) { return rec, true }}
+		if err := face.Recorded(shim.TrackInfo{Name: t.Name}, past, history{past}); err != nil {
+			return err
+		}
+	}
+	if withLog > 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), viewTimeout)
+	defer cancel()
+	view, err := rec.View(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range view.Tracks {
+		v := viewPast{parts: t.Parts, get: l.Get}
+		if err := face.Recorded(shim.TrackInfo{Name: t.Info.Name}, v, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// viewTimeout bounds the reading of a view from this disk.
+const viewTimeout = 10 * time.Second
 
 // tell puts the recordings into the status: those that are here, those that the channel lists, and what a replay plays.
 func (l *library) tell(s *shim.Status, channel envelope.Channel) {

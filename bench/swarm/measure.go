@@ -19,7 +19,7 @@ import (
 // record is one measurement as it is kept.
 type record struct {
 	Command string       `json:"command"`
-	Version string       `json:"version"` // the last commit that changed more than bench
+	Version string       `json:"version"` // see version
 	Seconds float64      `json:"seconds"` // of wall time; other programs may have run beside it
 	CPU     float64      `json:"cpu_seconds"`
 	Report  trial.Report `json:"report"`
@@ -55,18 +55,20 @@ func measure(ctx context.Context, murmur string, j job) (*record, error) {
 	return r, nil
 }
 
-// version names what is measured: the last commit that changed anything but bench, and a plus where files differ from
-// it.
+// version names what is measured: the last commit that changed the mesh, the simulator or what they rest on, and a plus
+// where files differ from it.
 func version(ctx context.Context, root string) (string, error) {
 	git := func(args ...string) (string, error) {
-		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", root}, args...)...).Output()
+		args = append(append([]string{"-C", root}, args...), "--",
+			"mesh", "sim", "chunker", "go.mod", ":!sim/report", ":!*_test.go", ":!*.md")
+		out, err := exec.CommandContext(ctx, "git", args...).Output()
 		return strings.TrimSpace(string(out)), err
 	}
-	v, err := git("log", "-1", "--format=%h", "--", "*.go", "*.yaml", ":!bench")
+	v, err := git("log", "-1", "--format=%h")
 	if err != nil {
 		return "", fmt.Errorf("git log: %w", err)
 	}
-	if changed, err := git("status", "--porcelain", "--", "*.go", "*.yaml", ":!bench"); err != nil {
+	if changed, err := git("status", "--porcelain"); err != nil {
 		return "", fmt.Errorf("git status: %w", err)
 	} else if changed != "" {
 		v += "+"

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	blocks "github.com/ipfs/go-block-format"
@@ -176,10 +176,13 @@ func (r *Recording) fill(ctx context.Context, view *unixfs.View, from Fetcher, p
 		return err
 	}
 	total := view.Size()
-	var done atomic.Int64
+	var telling sync.Mutex // batches come in side by side, and progress is told of one after the other
+	done := int64(0)
 	tell := func(n int64) {
-		if at := done.Add(n); progress != nil {
-			progress(min(at, total), total)
+		telling.Lock()
+		defer telling.Unlock()
+		if done += n; progress != nil {
+			progress(min(done, total), total)
 		}
 	}
 	media := int64(0)

@@ -50,6 +50,10 @@ type Config struct {
 	// public. Status and API are never readable by pages of other origins.
 	MediaOrigins []string
 
+	// OpenContent lets pages of other origins read /ipfs/ and /ipns/, as on any IPFS gateway. Without it they cannot find
+	// out what is here.
+	OpenContent bool
+
 	// Window is how much of a broadcast the playlists list where a track has no History, and how much of a track the shim
 	// itself holds where it has one. Default 60 s.
 	Window time.Duration

@@ -31,9 +31,12 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			http.Error(w, "This address is not one of this node's. Add it to the allowed hosts.", http.StatusForbidden)
 			return
 		}
-		if isMedia(r.URL.Path) {
+		switch {
+		case isMedia(r.URL.Path):
 			s.mediaHeaders(h, r)
-		} else {
+		case isContent(r.URL.Path) && (s.cfg.OpenContent || !s.foreign(r)):
+			// It comes from strangers, and its handler says what it may do.
+		default:
 			h.Set("Cross-Origin-Resource-Policy", "same-origin")
 			h.Set("X-Frame-Options", "DENY")
 			h.Set("Content-Security-Policy", s.page.policy)
@@ -61,6 +64,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 
 func isMedia(path string) bool {
 	return strings.HasPrefix(path, "/b/") || path == "/live.m3u8" || path == "/live.mp4"
+}
+
+// isContent reports whether a path is one of IPFS content, that the node's gateway serves.
+func isContent(path string) bool {
+	return strings.HasPrefix(path, "/ipfs/") || strings.HasPrefix(path, "/ipns/")
 }
 
 func (s *Server) mediaHeaders(h http.Header, r *http.Request) {

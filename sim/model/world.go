@@ -146,6 +146,8 @@ func (w *world) between(second func()) {
 		for i := range sh.out[w.now&1] {
 			sh.out[w.now&1][i].reset()
 		}
+	}
+	for _, sh := range w.shards {
 		gone := sh.hung
 		sh.hung = nil
 		for _, h := range gone {

@@ -79,7 +79,7 @@ func Growth(w io.Writer, points []Audience) error {
 			a, b := Fit(of, f.get)
 			ends := []point{{least, a + b*math.Log(least)}, {most, a + b*math.Log(most)}}
 			pl.line(stroke(i)+f.class, ends)
-			pl.add(`<text class="name" x="%.1f" y="%.1f">%s: %.0f + %.0f ms · ln(peers)</text>`, float64(left+10), pl.y.at(ends[0].y)-22, f.name, a, b)
+			pl.add(`<text class="name" x="%d" y="%.1f" text-anchor="end">%s: %.0f + %.0f ms · ln(peers)</text>`, plotWidth-right, pl.y.at(ends[1].y)+36, f.name, a, b)
 		}
 	}
 	pl.line("line floor", floor)

@@ -25,13 +25,16 @@ type store struct {
 	log  *slog.Logger
 }
 
+// serves reports whether c can be here at all.
+func (s store) serves(c cid.Cid) bool { return s.from != nil && verifiable(c) == nil }
+
 func (s store) missing(c cid.Cid, op string, err error) error {
 	s.log.Debug("no block", "op", op, "cid", c, "err", err)
 	return ipld.ErrNotFound{Cid: c}
 }
 
 func (s store) Has(ctx context.Context, c cid.Cid) (bool, error) {
-	if s.from == nil || verifiable(c) != nil {
+	if !s.serves(c) {
 		return false, nil
 	}
 	has, err := s.from.Has(ctx, c)
@@ -43,7 +46,7 @@ func (s store) Has(ctx context.Context, c cid.Cid) (bool, error) {
 }
 
 func (s store) Get(ctx context.Context, c cid.Cid) (blocks.Block, error) {
-	if s.from == nil || verifiable(c) != nil {
+	if !s.serves(c) {
 		return nil, ipld.ErrNotFound{Cid: c}
 	}
 	data, err := s.from.Get(ctx, c)
@@ -54,7 +57,7 @@ func (s store) Get(ctx context.Context, c cid.Cid) (blocks.Block, error) {
 }
 
 func (s store) GetSize(ctx context.Context, c cid.Cid) (int, error) {
-	if s.from == nil || verifiable(c) != nil {
+	if !s.serves(c) {
 		return 0, ipld.ErrNotFound{Cid: c}
 	}
 	size, err := s.from.GetSize(ctx, c)

@@ -5,6 +5,7 @@
 // against its CID. It carries recordings only: the live push between peers is the mesh's, and has the first say on the
 // uplink (Config.UploadBitsPerSecond, Config.Admit).
 //
-// The protocol itself is boxo's, whose maintainers ended regular work in autumn 2026; so none of its types appears in
-// what this package exports, and it can be replaced here.
+// The answering side of bitswap and the messages are boxo's, whose maintainers ended regular work in autumn 2026; so none
+// of its types appears in what this package exports, and it can be replaced here. The asking side (scheduler.go,
+// client.go) is ours: boxo's waits for ever for a peer that says it has a block and does not send it.
 package exchange

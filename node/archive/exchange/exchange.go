@@ -97,6 +97,14 @@ func (x *Exchange) startBitswap() {
 // SetUpload changes the upload limit; 0 is none. It holds from the next message on.
 func (x *Exchange) SetUpload(bitsPerSecond int64) { setLimit(x.limit, bitsPerSecond) }
 
+// Learn notes addresses of peers that sessions will be given, such as those of a link or of kubo's "ipfs id", for ten
+// minutes.
+func (x *Exchange) Learn(peers ...peer.AddrInfo) {
+	for _, p := range peers {
+		x.cfg.Host.Peerstore().AddAddrs(p.ID, p.Addrs, searchTTL)
+	}
+}
+
 // Added tells peers and sessions that wait for these blocks that Config.Blocks has them now. It need not be called for
 // blocks that nobody can have asked for yet.
 func (x *Exchange) Added(ctx context.Context, added ...blocks.Block) error {

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/ipfs/go-cid"
+
+	"murmuration/node/e2e/kubo"
 )
 
 // car writes blocks as a CAR file, version 1 (https://ipld.io/specs/transport/car/carv1/).
@@ -29,13 +31,10 @@ func car(root cid.Cid, store blocks) []byte {
 	return b.Bytes()
 }
 
-// TestKubo has kubo import a recording with a sharded folder, pin it whole, and give its files back. It runs where
-// ipfs is in the PATH; no daemon is needed.
+// TestKubo has kubo import a recording with a sharded folder, pin it whole, and give its files back. No
+// daemon is needed.
 func TestKubo(t *testing.T) {
-	ipfs, err := exec.LookPath("ipfs")
-	if err != nil {
-		t.Skip("kubo (ipfs) is not installed")
-	}
+	ipfs := kubo.Program(t)
 	repo := t.TempDir()
 	run := func(args ...string) []byte {
 		t.Helper()

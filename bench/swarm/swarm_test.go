@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"murmuration/sim"
+	"murmuration/sim/report"
+)
+
+// TestGrowsNoFasterThanLog holds the kept figures to what is claimed: from 50 peers to 10,000, latency lies on a line
+// over the logarithm of the audience, and does not bend upwards.
+func TestGrowsNoFasterThanLog(t *testing.T) {
+	g, err := store{"results"}.growth()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g = g.of(onModel)
+	if len(g) < 6 || g[0].Peers > 50 || g[len(g)-1].Peers < 10_000 {
+		t.Fatalf("%d audiences are kept; go run ./bench/swarm --growth --engine model", len(g))
+	}
+	for name, get := range map[string]func(*report.Audience) float64{
+		"p50": func(x *report.Audience) float64 { return x.P50 },
+		"p99": func(x *report.Audience) float64 { return x.P99 },
+	} {
+		if above := g.above(get); above > 1.1 {
+			t.Errorf("%s of %d peers is %.2f times what smaller audiences tell", name, g[len(g)-1].Peers, above)
+		}
+		a, b := g.fit(get)
+		t.Logf("%s: %.0f + %.0f ms ln(peers), the largest at %.2f times what the smaller half tells", name, a, b, g.above(get))
+	}
+}
+
+// TestAbove knows a curve that bends upwards.
+func TestAbove(t *testing.T) {
+	var g growth
+	for n := 50; n <= 12_800; n *= 2 {
+		g = append(g, report.Audience{Peers: n, P50: 100 + float64(n)/20})
+	}
+	if above := g.above(func(x *report.Audience) float64 { return x.P50 }); above < 2 {
+		t.Errorf("linear growth passes: %v", above)
+	}
+}
+
+// TestJobs: flags choose, and every scenario of the table is there.
+func TestJobs(t *testing.T) {
+	all, err := (&options{seeds: 3}).jobs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := map[string]int{}
+	for _, j := range all {
+		n[j.Kind]++
+	}
+	if n[onModel] != len(scenarios) || n[onStack] != len(scenarios)-1 || n[stock] != 5 {
+		t.Errorf("%v", n)
+	}
+	few, err := (&options{seeds: 1, only: "home200", engines: "model"}).jobs()
+	if err != nil || len(few) != 1 || command(few[0]) != "murmur sim home200 --engine model --seeds 1" {
+		t.Errorf("%+v, %v", few, err)
+	}
+	world, err := (&options{seeds: 1, only: "world500", engines: "stack", rtt: "/some/where/rtt.csv"}).jobs()
+	if err != nil || len(world) != 2 || command(world[1]) != "murmur sim world500 --engine stack --rtt rtt.csv --seeds 1" {
+		t.Errorf("%+v, %v", world, err)
+	}
+	if _, err := (&options{only: "home201"}).jobs(); !errors.Is(err, sim.ErrScenario) {
+		t.Error(err)
+	}
+	if _, err := (&options{engines: "steam"}).jobs(); err == nil {
+		t.Error("an unknown engine is taken")
+	}
+}
+
+// TestShow writes a table of what is kept, with what is missed.
+func TestShow(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "bench", "swarm", "results")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := store{dir}
+	if _, err := s.read("home200-model"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	r := &record{Command: "murmur sim home200 --engine model --seeds 3", Version: "abc"}
+	none := 0.0
+	r.Report.Scenario, r.Report.Seeds, r.Report.Target = "home200", 3, sim.Target{P50: 220, P99: 350, Lost: &none, Overhead: 1.05}
+	r.Report.Systems = []sim.Result{{
+		Name: "murmuration", Latency: sim.Quantiles{P50: 130, P99: 400}, Floor: sim.Quantiles{P50: 40, P99: 80}, Overhead: 1.04, Lost: 0.002,
+	}}
+	for _, name := range []string{"home200-model", "growth-model-50", "growth-model-100", "growth-model-200"} {
+		if err := s.write(name, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := &options{root: root, only: "none"}
+	if err := o.run(t.Context()); err == nil {
+		t.Error("a folder without git has a version")
+	}
+	if err := o.show(s); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(root, "bench", "SWARM.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"| 130 (220) |", "**400** (350 ✗)", "**0.2 %** (0 ✗)", "90 / 320", "`murmur sim home200 --engine model --seeds 3` at abc", "growth.svg"} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("no %q in\n%s", want, b)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(root, "bench", "growth.svg")); err != nil {
+		t.Error(err)
+	}
+}
