@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -124,8 +126,8 @@ func (w *witness) join(ctx context.Context, key archive.Key) error {
 	return nil
 }
 
-// more waits until the witness has got n chunks more than it has now.
-func (w *witness) more(t testing.TB, n int) {
+// more waits until the witness has got n chunks more than it has now, from those programs.
+func (w *witness) more(t testing.TB, n int, from ...*crasher) {
 	t.Helper()
 	late := time.After(patience * 20 * time.Second)
 	w.mu.Lock()
@@ -136,7 +138,11 @@ func (w *witness) more(t testing.TB, n int) {
 		select {
 		case <-changed:
 		case <-late:
-			t.Fatalf("no chunks reach the viewer; it has %d neighbours", len(w.node.Status().Peers))
+			t.Logf("the viewer: %+v", w.node.Status())
+			for _, c := range from {
+				t.Logf("the %s: %s", c.role, c.status())
+			}
+			t.Fatal("no chunks reach the viewer")
 		}
 		w.mu.Lock()
 	}
@@ -263,6 +269,21 @@ func (c *crasher) start() {
 	c.listen, _, _ = strings.Cut(addr, "/p2p/")
 }
 
+// status returns what the program's page knows.
+func (c *crasher) status() string {
+	page := c.now.expect(c.t, time.Second, `^page +(http://\S+)`)
+	resp, err := http.Get(page + "api/v1/status")
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
 func (c *crasher) kill() {
 	c.now.stop(syscall.SIGKILL)
 	c.kills++
@@ -288,7 +309,7 @@ func TestOriginKilled(t *testing.T) {
 	for o.kills < kills(t) {
 		encoder := o.encode()
 		if o.kills == 0 || o.rng.IntN(5) > 0 {
-			w.more(t, 1)
+			w.more(t, 1, o)
 		}
 		time.Sleep(o.upTo(1500 * time.Millisecond))
 		o.kill()
@@ -301,7 +322,7 @@ func TestOriginKilled(t *testing.T) {
 		w.connect(t, o.link)
 	}
 	o.encode()
-	w.more(t, 4)
+	w.more(t, 4, o)
 	if err := o.now.stop(syscall.SIGTERM); err != nil {
 		t.Errorf("the origin's end: %v", err)
 	}
@@ -352,7 +373,7 @@ func TestInputKilled(t *testing.T) {
 	w := newWitness(t, o.link)
 	lost := 0
 	for o.kills < max(1, kills(t)/10) {
-		w.more(t, 4)
+		w.more(t, 4, o)
 		_, before := w.acknowledged()
 		time.Sleep(o.upTo(time.Second))
 		if o.rng.IntN(2) == 0 {
@@ -372,7 +393,7 @@ func TestInputKilled(t *testing.T) {
 		}
 		w.connect(t, o.link)
 	}
-	w.more(t, 4)
+	w.more(t, 4, o)
 	if err := o.now.stop(syscall.SIGTERM); err != nil {
 		t.Errorf("the origin's end: %v", err)
 	}
@@ -408,7 +429,7 @@ func TestSeedKilled(t *testing.T) {
 	w := newWitness(t, s.link, l.Peers[0].ID)
 	atOnce := map[string]bool{} // lacking when the seed was dead
 	for s.kills < kills(t) {
-		w.more(t, 1)
+		w.more(t, 1, s, origin)
 		time.Sleep(s.upTo(1500 * time.Millisecond))
 		s.kill()
 		for _, chunk := range w.missing(t, s.recordings()) {
@@ -420,7 +441,7 @@ func TestSeedKilled(t *testing.T) {
 		}
 		w.connect(t, s.link)
 	}
-	w.more(t, 4)
+	w.more(t, 4, s, origin)
 	missing := s.mended(t, w)
 	chunks, _ := w.acknowledged()
 	t.Logf("seed: %d kills, %d chunks acknowledged through the seed, %d of them not in its recording at once, %d lost after it was mended",
