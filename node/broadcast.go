@@ -58,6 +58,7 @@ type broadcast struct {
 	waiting *time.Timer   // for the encoder's return
 	full    error         // why a chunk was not published, said once
 	torn    bool          // chunks are not being recorded
+	healing bool          // what was not recorded is being looked for
 }
 
 // Format implements ingest.Sink.
@@ -188,10 +189,42 @@ func (b *broadcast) keep(c envelope.Chunk) {
 	err := b.record(c)
 	if err != nil && !b.torn {
 		b.log.Error("not recording: the broadcast goes on without", "broadcast", b.id, "chunk", c.ID(), "err", err)
+		b.host.cfg.Tell(fmt.Sprintf("NOT RECORDING %q (%s), the broadcast goes on: %v", b.title, b.id, err))
+		b.host.shim.Changed()
 	} else if err == nil && b.torn {
 		b.log.Warn("recording again", "broadcast", b.id, "chunk", c.ID())
+		b.host.cfg.Tell(fmt.Sprintf("recording %q (%s) again", b.title, b.id))
+		b.host.shim.Changed()
+		b.heal()
 	}
 	b.torn = err != nil
+}
+
+// heal begins to fill the recording's gaps, which goes on until the broadcast ends. The caller holds b.mu.
+func (b *broadcast) heal() {
+	rec, ok := b.recording()
+	if b.healing || !ok || b.shown == nil {
+		return
+	}
+	b.healing = true
+	ctx, track := b.shown.mending, b.shown.track
+	go func() {
+		mendNow(ctx, rec, track)
+		mend(ctx, rec, track)
+	}()
+}
+
+// healLast makes a last attempt to fill the recording's gaps, by what is in memory here and at the peers.
+func (b *broadcast) healLast(rec *archive.Recording) {
+	b.mu.Lock()
+	shown := b.shown
+	b.mu.Unlock()
+	if shown == nil || rec.Info().Missing == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(shown.mending, mendLast)
+	defer cancel()
+	mendNow(ctx, rec, shown.track)
 }
 
 // came notes that an encoder publishes.

@@ -25,10 +25,6 @@ const (
 	countMost = 20
 	// stalled is how long the fetching of a recording may bring nothing before another one gets its turn.
 	stalled = time.Minute
-	// mendEvery is how often the gaps of a live recording are asked for.
-	mendEvery = 5 * time.Second
-	// mendMost is how many chunks are asked for at once to fill a gap.
-	mendMost = 256
 )
 
 // keeper keeps a channel's recordings: those of live broadcasts whole, and finished ones within the limits set.
@@ -286,49 +282,4 @@ func (k *keeper) countOthers(ctx context.Context, root cid.Cid) {
 	k.replicas[root] = len(found)
 	k.mu.Unlock()
 	k.changed()
-}
-
-// mend fills the gaps of a recording whose broadcast is on, from the peers of its track, until ctx ends.
-func mend(ctx context.Context, rec *archive.Recording, track *mesh.Track) {
-	tick := time.NewTicker(mendEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		here, ok := rec.Track(mainTrack)
-		if !ok || rec.Info().Full {
-			continue
-		}
-		for _, gap := range here.Gaps() {
-			if ctx.Err() != nil || !mendGap(ctx, rec, track, gap) {
-				break
-			}
-		}
-	}
-}
-
-// mendGap asks for a gap's chunks and reports whether they came. The mesh asks for the newest itself.
-func mendGap(ctx context.Context, rec *archive.Recording, track *mesh.Track, gap archive.Gap) bool {
-	if gap.Open {
-		return true
-	}
-	for from := gap.From; !gap.To.Less(from); from.Seq += mendMost {
-		to := gap.To
-		if to.Seq-from.Seq >= mendMost {
-			to.Seq = from.Seq + mendMost - 1
-		}
-		chunks, err := track.FetchChunks(ctx, from, to)
-		for _, c := range chunks {
-			if _, err := rec.Append(c); err != nil {
-				return false
-			}
-		}
-		if err != nil {
-			return false
-		}
-	}
-	return true
 }

@@ -75,6 +75,7 @@ type Origin struct {
 
 	mu         sync.Mutex
 	broadcasts []*broadcast // oldest first; long ended ones are forgotten
+	leaving    bool         // no recording is finished later
 }
 
 // NewOrigin opens the ports. Run takes feeds.
@@ -215,6 +216,9 @@ func (o *Origin) takeInput(ctx context.Context, sink ingest.Sink) error {
 // leave ends what is live and stays until that has got out. A broadcast that a program asked for and that has not begun
 // stays open: the next start has it again.
 func (o *Origin) leave() error {
+	o.mu.Lock()
+	o.leaving = true
+	o.mu.Unlock()
 	var errs []error
 	live := false
 	for _, b := range o.all() {

@@ -112,7 +112,7 @@ const poster = "/poster.mp4"
 func (l *library) describe(i archive.Info) shim.RecordingStatus {
 	r := shim.RecordingStatus{
 		Broadcast: i.Key.Broadcast, Title: i.Title, Started: i.Started, DurationS: i.Duration.Seconds(), Bytes: i.Size,
-		State: string(i.State), Pinned: i.Pinned, Missing: i.Missing, URL: "/b/" + i.Key.Broadcast + "/index.m3u8",
+		State: string(i.State), Pinned: i.Pinned, Missing: i.Missing, Full: i.Full, URL: "/b/" + i.Key.Broadcast + "/index.m3u8",
 	}
 	if i.Root.Defined() {
 		r.Root, r.Replicas = i.Root.String(), l.others(i.Root)

@@ -82,9 +82,32 @@ func (o *Origin) finishRecording(b *broadcast) {
 			o.log.Warn("the recording keeps its first title", "broadcast", b.id, "err", err)
 		}
 	}
-	if err := o.publishRecording(rec); err != nil {
-		o.cfg.Tell(fmt.Sprintf("recording %v is not whole: %v", b, err))
-		o.log.Error("finishing a recording", "broadcast", b.id, "err", err)
+	b.healLast(rec)
+	o.finish(rec)
+}
+
+// finishAgain is how long after a failure another attempt is made at finishing a recording: there may be room by then.
+const finishAgain = 30 * time.Second
+
+// finish publishes a recording, and where that fails, tries again while the origin runs; after that, the next start does.
+func (o *Origin) finish(rec *archive.Recording) {
+	err := o.publishRecording(rec)
+	if err == nil {
+		return
+	}
+	i := rec.Info()
+	o.log.Error("finishing a recording", "broadcast", i.Key.Broadcast, "err", err)
+	o.cfg.Tell(fmt.Sprintf("recording %q (%s) cannot be finished yet: %v", i.Title, i.Key.Broadcast, err))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.leaving {
+		time.AfterFunc(finishAgain, func() {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			if !o.leaving {
+				o.closing.Go(func() { o.finish(rec) })
+			}
+		})
 	}
 }
 
@@ -102,11 +125,7 @@ func (o *Origin) finishLeft() {
 		if !ok {
 			continue
 		}
-		o.closing.Go(func() {
-			if err := o.publishRecording(rec); err != nil {
-				o.log.Warn("a recording of an earlier run is not finished", "broadcast", i.Key.Broadcast, "err", err)
-			}
-		})
+		o.closing.Go(func() { o.finish(rec) })
 	}
 }
 

@@ -3,7 +3,7 @@ package node
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 	"time"
 
 	"murmuration/chunker"
@@ -20,6 +20,9 @@ type showing struct {
 	face  *shim.Broadcast
 	past  *past
 	torn  bool // chunks are not being kept
+
+	mending context.Context // of what fills gaps, until hide
+	stop    context.CancelFunc
 }
 
 // show joins a broadcast's main track and opens it on the local face. Recording returns what is kept of it; it may be nil.
@@ -41,18 +44,21 @@ func (p *participant) show(
 		face.Close()
 		return nil, errors.Join(err, track.Close())
 	}
-	return &showing{info: info, track: track, face: face, past: past}, nil
+	s := &showing{info: info, track: track, face: face, past: past}
+	s.mending, s.stop = context.WithCancel(context.Background())
+	return s, nil
 }
 
 // hide takes the broadcast off the mesh and the face.
 func (s *showing) hide() {
+	s.stop()
 	s.face.Close()
 	s.track.Close()
 }
 
 // keep appends a chunk to the recording, where there is one. What cannot be kept is a gap there, which is mended later;
 // it is said once.
-func (s *showing) keep(c envelope.Chunk, log *slog.Logger) {
+func (s *showing) keep(c envelope.Chunk, p *participant) {
 	rec, ok := s.past.kept()
 	if !ok {
 		return
@@ -60,9 +66,13 @@ func (s *showing) keep(c envelope.Chunk, log *slog.Logger) {
 	_, err := rec.Append(c)
 	switch {
 	case err != nil && !s.torn && !errors.Is(err, archive.ErrFinished):
-		log.Error("not recording: the broadcast is relayed all the same", "broadcast", s.info.ID, "chunk", c.ID(), "err", err)
+		p.log.Error("not recording: the broadcast is relayed all the same", "broadcast", s.info.ID, "chunk", c.ID(), "err", err)
+		p.cfg.Tell(fmt.Sprintf("NOT RECORDING %q (%s), which is relayed all the same: %v", s.info.Title, s.info.ID, err))
+		p.shim.Changed()
 	case err == nil && s.torn:
-		log.Warn("recording again", "broadcast", s.info.ID, "chunk", c.ID())
+		p.log.Warn("recording again", "broadcast", s.info.ID, "chunk", c.ID())
+		p.cfg.Tell(fmt.Sprintf("recording %q (%s) again", s.info.Title, s.info.ID))
+		p.shim.Changed()
 	}
 	s.torn = err != nil
 }
@@ -86,7 +96,7 @@ func (s *showing) receive(ctx context.Context, p *participant) error {
 			p.log.Info("first chunk", "broadcast", s.info.ID, "chunk", c.ID(), "age", time.Since(c.Captured))
 			p.shim.Changed()
 		}
-		s.keep(c, p.log)
+		s.keep(c, p)
 		if err := s.push(c); err != nil {
 			// A chunk that cannot be shown is a gap on the page; it is relayed all the same.
 			p.log.Warn("chunk not shown", "broadcast", s.info.ID, "chunk", c.ID(), "err", err)

@@ -35,6 +35,7 @@ type RecordingStatus struct {
 	State     string    `json:"state"` // the archive's word: live, partial or finished
 	Pinned    bool      `json:"pinned"`
 	Missing   int       `json:"missing"`  // chunks known to be missing here
+	Full      bool      `json:"full"`     // what comes is not kept: the disk is full
 	Replicas  int       `json:"replicas"` // others known to hold it
 	URL       string    `json:"url"`      // path of the playlist: /b/ID/index.m3u8 or /ipfs/ROOT/index.m3u8
 	Poster    string    `json:"poster"`   // path of a picture, "" where there is none
