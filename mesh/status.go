@@ -65,8 +65,8 @@ type TrackStatus struct {
 	WindowSize int    // chunks in memory
 	WindowMem  int    // bytes in memory
 
-	// Stripes are the trees by which chunks come and go; none where the node spreads whole messages only. Lane is the
-	// tree of the envelopes.
+	// Stripes are the trees by which chunks come and go, by stripe: fragment i of a chunk is of stripe i mod 16. There
+	// are none where the node spreads whole messages only. Envelopes is the tree of the envelopes.
 	Stripes   []StripeStatus
 	Envelopes StripeStatus
 	Spread    Spread
