@@ -177,7 +177,7 @@ func (n *Node) tend() {
 	defer n.wg.Done()
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
-	budget := time.NewTicker(budgetEvery)
+	budget := time.NewTicker(budgetEvery / budgetPolls)
 	defer budget.Stop()
 	last := n.now()
 	for {
