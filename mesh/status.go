@@ -91,6 +91,7 @@ type Spread struct {
 	Lost       uint64 // times that a tree's feed was lost
 	Changes    uint64 // parents left for better ones
 	Control    uint64 // bytes of control frames sent
+	Frames     uint64 // control frames sent
 }
 
 // Upload is the node's upload, in bits a second.
@@ -208,7 +209,7 @@ func (d *driver) status(s *TrackStatus) {
 	s.Stripes, s.Envelopes = lanes[:episub.MaxStripes], lanes[episub.MaxStripes]
 	s.Spread = Spread{
 		Fragments: m.Fragments, Duplicates: m.Duplicates, Repaired: m.Repaired, Requested: m.Requested, Shed: m.Shed,
-		Lost: m.Lost, Changes: m.Changes, Control: m.ControlBytes,
+		Lost: m.Lost, Changes: m.Changes, Control: m.ControlBytes, Frames: m.Frames,
 	}
 	total, used := d.t.node.budget.rates()
 	s.Upload.Budget, s.Upload.Used = 8*total, 8*used
