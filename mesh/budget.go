@@ -20,7 +20,7 @@ const (
 	delayFull = 60 * time.Millisecond
 	// delayNoise is how much the delays may differ from those between bursts without a meaning.
 	delayNoise = 3 * time.Millisecond
-	budgetDown = 0.5 // of the budget, at most in one step
+	budgetDown = 0.5  // of the budget, at most in one step
 	budgetUp   = 1.25 // in a period, until the uplink was first found too small for it
 	budgetStep = 1.05 // after that
 	budgetFits = 0.93 // of the budget: if a burst left so fast, there may be more
@@ -101,15 +101,18 @@ type pacing struct {
 	held  time.Duration // parcels waited for the pace
 }
 
-// sample moves the measurement on; call it budgetPolls times in budgetEvery with all connections, and with what the
-// tracks have released so far.
+// sample moves the measurement on; call it budgetPolls times in budgetEvery with the connections that fragments leave by,
+// the last time with all of them, and with what the tracks have released so far.
 //
 // A track sends a burst four times a second. While parcels wait for the pace, the uplink carries the budget, or a queue
 // grows in it, however little is sent on average. From the time T that they waited and the delay W that grew meanwhile
 // follows what it carried: T/(T+W) of the budget.
-func (b *budget) sample(now time.Time, conns map[peer.ID]connSample, ours pacing) {
+func (b *budget) sample(now time.Time, conns map[peer.ID]connSample, ours pacing, all bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.last.IsZero() && !all {
+		return
+	}
 	if b.last.IsZero() {
 		b.was, b.last, b.wasOurs = conns, now, ours
 		return
@@ -134,7 +137,7 @@ func (b *budget) sample(now time.Time, conns map[peer.ID]connSample, ours pacing
 		b.notice(waits[i].wait)
 	}
 	dt := now.Sub(b.last)
-	if dt < budgetEvery {
+	if !all {
 		return
 	}
 	b.conclude(now, float64(sent), dt.Seconds(), ours)
@@ -183,22 +186,33 @@ func (b *budget) fall(now time.Time, carried float64) {
 	b.hold = now.Add(budgetHold)
 }
 
-// measure samples the node's connections.
-func (n *Node) measure(now time.Time) {
-	conns := map[peer.ID]connSample{}
-	for _, p := range n.host.Network().Peers() {
-		if q, ok := n.quicStats(p); ok {
-			conns[p] = connSample{sent: q.BytesSent, wait: q.LatestRTT - q.MinRTT}
-		}
-	}
+// measure samples the node's connections: all of them, or those that we push something on.
+func (n *Node) measure(now time.Time, all bool) {
 	var ours pacing
+	conns := map[peer.ID]connSample{}
 	n.drivers.Range(func(_, v any) bool {
-		sent, held := v.(*driver).uplink.released()
+		d := v.(*driver)
+		for p := range d.pushing() {
+			conns[p] = connSample{}
+		}
+		sent, held := d.uplink.released()
 		for _, bytes := range sent {
 			ours.bytes += bytes
 		}
 		ours.held += held
 		return true
 	})
-	n.budget.sample(now, conns, ours)
+	if all {
+		for _, p := range n.host.Network().Peers() {
+			conns[p] = connSample{}
+		}
+	}
+	for p := range conns {
+		if q, ok := n.quicStats(p); ok {
+			conns[p] = connSample{sent: q.BytesSent, wait: q.LatestRTT - q.MinRTT}
+		} else {
+			delete(conns, p)
+		}
+	}
+	n.budget.sample(now, conns, ours, all)
 }

@@ -83,12 +83,12 @@ func TestBudgetFollowsTheDelays(t *testing.T) {
 	step := func(rate float64, wait time.Duration) { // sent at the budget's pace, then silence
 		held += time.Duration(rate / b.total() * 2 * float64(budgetEvery))
 		sent += uint64(rate * budgetEvery.Seconds() / 2)
-		for range budgetPolls {
+		for i := range budgetPolls {
 			now = now.Add(budgetEvery / budgetPolls)
-			b.sample(now, map[peer.ID]connSample{"a": {sent, wait}, "b": {sent, wait}}, pacing{int(2 * sent), held})
+			b.sample(now, map[peer.ID]connSample{"a": {sent, wait}, "b": {sent, wait}}, pacing{int(2 * sent), held}, i == budgetPolls-1)
 		}
 	}
-	b.sample(now, map[peer.ID]connSample{"a": {}, "b": {}}, pacing{})
+	b.sample(now, map[peer.ID]connSample{"a": {}, "b": {}}, pacing{}, true)
 	for range 20 {
 		step(0.3*b.total(), 5*time.Millisecond)
 	}

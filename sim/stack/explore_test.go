@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"context"
 	"os"
 	"strconv"
 	"testing"
@@ -10,7 +11,8 @@ import (
 )
 
 // TestExplore runs a scenario and prints what came of it: STACK_SCENARIO=venue50, and if wanted STACK_PEERS, STACK_FOR,
-// STACK_WARMUP, STACK_SEED, and STACK_MEASURED=1, with which nobody is told what its uplink carries. With -cpuprofile and -memprofile
+// STACK_WARMUP, STACK_SEED, STACK_MEASURED=1, with which nobody is told what its uplink carries, and
+// STACK_WALL, after which it stops. With -cpuprofile and -memprofile
 // it shows what a run costs.
 func TestExplore(t *testing.T) {
 	name := os.Getenv("STACK_SCENARIO")
@@ -34,10 +36,16 @@ func TestExplore(t *testing.T) {
 	if err != nil {
 		seed = 1
 	}
-	r, _, err := Run(t.Context(), Config{
+	ctx := t.Context()
+	if d, err := time.ParseDuration(os.Getenv("STACK_WALL")); err == nil {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, d)
+		defer stop()
+	}
+	r, _, err := Run(ctx, Config{
 		Scenario: s, System: Murmuration, Seed: seed, Measured: os.Getenv("STACK_MEASURED") != "", T: t,
 	})
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		t.Fatal(err)
 	}
 	t.Logf("p50 %.0f p95 %.0f p99 %.0f ms, lost %.5f, bytes %.4f, wire %.3f, origin %.1f copies", r.Latency.P50, r.Latency.P95,
