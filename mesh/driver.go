@@ -230,7 +230,8 @@ func (d *driver) keep(id episub.ID, a *assembly) {
 }
 
 // deliver hands a complete chunk to the track.
-func (d *driver) deliver(id episub.ID) {
+func (d *driver) deliver(act *episub.Action) {
+	id := act.ID
 	a := d.chunks[id]
 	if a == nil {
 		return
@@ -239,6 +240,9 @@ func (d *driver) deliver(id episub.ID) {
 	if err != nil { // each fragment was the channel's: so is the contradiction, and no neighbour is to blame
 		d.t.log.Warn("the channel signed fragments that do not make the block", "id", envelope.ID(id), "err", err)
 		return
+	}
+	if arrived := d.t.cfg.Arrived; arrived != nil {
+		arrived(c.ID(), d.peers[act.Peer], int(act.Hops))
 	}
 	if d.t.accept(c, byStripes) == added {
 		d.whole = append(d.whole, c)
@@ -259,7 +263,7 @@ func (d *driver) perform(acts []episub.Action) {
 		case episub.SendFragment:
 			d.send(a, now)
 		case episub.Deliver:
-			d.deliver(a.ID)
+			d.deliver(a)
 		case episub.Report:
 			d.reports = append(d.reports, report{d.peers[a.Peer], a.What, a.Count})
 		case episub.Suggest:

@@ -116,6 +116,19 @@ func (d *driver) survey() {
 // to one that has none.
 const slotRotation = 5
 
+// pushing returns the neighbours that we push a stripe to.
+func (d *driver) pushing() map[peer.ID]bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := map[peer.ID]bool{}
+	for p, slot := range d.slots {
+		if _, to := d.machine.Carries(slot); to != 0 {
+			all[p] = true
+		}
+	}
+	return all
+}
+
 // carrying returns the neighbours that push a stripe to us, or we to them.
 func (d *driver) carrying() map[peer.ID]bool {
 	d.mu.Lock()

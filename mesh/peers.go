@@ -177,15 +177,16 @@ func (n *Node) tend() {
 	defer n.wg.Done()
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
-	budget := time.NewTicker(budgetEvery)
+	budget := time.NewTicker(budgetEvery / budgetPolls)
 	defer budget.Stop()
-	last := n.now()
+	last, polls := n.now(), 0
 	for {
 		select {
 		case <-n.ctx.Done():
 			return
 		case <-budget.C:
-			n.measure(n.now())
+			polls++
+			n.measure(n.now(), polls%budgetPolls == 0)
 			continue
 		case <-tick.C:
 		}

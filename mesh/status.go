@@ -65,8 +65,8 @@ type TrackStatus struct {
 	WindowSize int    // chunks in memory
 	WindowMem  int    // bytes in memory
 
-	// Stripes are the trees by which chunks come and go; none where the node spreads whole messages only. Lane is the
-	// tree of the envelopes.
+	// Stripes are the trees by which chunks come and go, by stripe: fragment i of a chunk is of stripe i mod 16. There
+	// are none where the node spreads whole messages only. Envelopes is the tree of the envelopes.
 	Stripes   []StripeStatus
 	Envelopes StripeStatus
 	Spread    Spread
@@ -91,6 +91,7 @@ type Spread struct {
 	Lost       uint64 // times that a tree's feed was lost
 	Changes    uint64 // parents left for better ones
 	Control    uint64 // bytes of control frames sent
+	Frames     uint64 // control frames sent
 }
 
 // Upload is the node's upload, in bits a second.
@@ -208,7 +209,7 @@ func (d *driver) status(s *TrackStatus) {
 	s.Stripes, s.Envelopes = lanes[:episub.MaxStripes], lanes[episub.MaxStripes]
 	s.Spread = Spread{
 		Fragments: m.Fragments, Duplicates: m.Duplicates, Repaired: m.Repaired, Requested: m.Requested, Shed: m.Shed,
-		Lost: m.Lost, Changes: m.Changes, Control: m.ControlBytes,
+		Lost: m.Lost, Changes: m.Changes, Control: m.ControlBytes, Frames: m.Frames,
 	}
 	total, used := d.t.node.budget.rates()
 	s.Upload.Budget, s.Upload.Used = 8*total, 8*used

@@ -48,6 +48,11 @@ type JoinConfig struct {
 
 	// Log is what the log protocol serves for this track. The default is the Window.
 	Log ChunkLog
+
+	// Arrived, if not nil, is told of each chunk that fragments completed, before Next returns it: who sent the last of
+	// them, and how many hops from the origin the farthest travelled one came over. It is called from within the track:
+	// it must neither wait nor call it.
+	Arrived func(id envelope.ID, from peer.ID, hops int)
 }
 
 // Track is a node's place on a track: it publishes chunks there, or takes and relays them.

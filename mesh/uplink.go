@@ -46,6 +46,8 @@ type uplink struct {
 	n       int
 	rate    float64             // bytes a second
 	free    time.Duration       // when what was released has left, by the budget
+	held    time.Duration       // how long parcels have waited for the pace so far
+	since   time.Duration       // since when they wait now; negative: they do not
 	flying  map[peer.ID]int     // bytes released and not yet written
 	ready   chan struct{}       // one token: something changed
 	sent    [episub.Classes]int // bytes released
@@ -53,7 +55,7 @@ type uplink struct {
 }
 
 func newUplink(rate float64) *uplink {
-	return &uplink{rate: rate, flying: map[peer.ID]int{}, ready: make(chan struct{}, 1)}
+	return &uplink{rate: rate, since: -1, flying: map[peer.ID]int{}, ready: make(chan struct{}, 1)}
 }
 
 // put queues a parcel.
@@ -73,6 +75,7 @@ func (u *uplink) next(now time.Duration, out []parcel) ([]parcel, time.Duration)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.free = max(u.free, now)
+	u.wait(now)
 	for class := range u.queues {
 		q := u.queues[class]
 		kept := q[:0]
@@ -91,13 +94,16 @@ func (u *uplink) next(now time.Duration, out []parcel) ([]parcel, time.Duration)
 			default:
 				u.n--
 				u.flying[p.to] += p.size
-				u.free += time.Duration(float64(p.size) / u.rate * float64(time.Second))
+				u.free += time.Duration(float64(p.size) * packetHeaders / u.rate * float64(time.Second))
 				u.sent[p.class] += p.size
 				out = append(out, p)
 			}
 		}
 		clear(q[len(kept):])
 		u.queues[class] = kept
+	}
+	if u.since < 0 && u.n > 0 && u.free-now >= uplinkBurst {
+		u.since = now
 	}
 	switch wait := u.free - now - uplinkBurst + time.Millisecond; {
 	case len(out) > 0 || u.n == 0:
@@ -106,6 +112,14 @@ func (u *uplink) next(now time.Duration, out []parcel) ([]parcel, time.Duration)
 		return out, wait
 	}
 	return out, 20 * time.Millisecond // all that waits is for slow neighbours: done says when they have taken something
+}
+
+// wait adds up how long parcels have waited for the pace. Call with the lock held.
+func (u *uplink) wait(now time.Duration) {
+	if u.since >= 0 {
+		u.held += now - u.since
+		u.since = -1
+	}
 }
 
 // waiting reports whether something may leave now.
@@ -150,9 +164,9 @@ func (u *uplink) pace(rate float64) {
 	u.mu.Unlock()
 }
 
-// released returns the bytes released so far, by class.
-func (u *uplink) released() (sent [episub.Classes]int, expired uint64) { // nolint
+// released returns the bytes released so far, by class, and how long parcels have waited for the pace.
+func (u *uplink) released() (sent [episub.Classes]int, held time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.sent, u.expired
+	return u.sent, u.held
 }

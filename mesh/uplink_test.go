@@ -79,29 +79,33 @@ func TestBudgetFollowsTheDelays(t *testing.T) {
 	b := newBudget(0, 1e6)
 	b.join(2)
 	now := time.Unix(0, 0)
-	sent := uint64(0)
-	step := func(rate float64, wait time.Duration) {
-		now = now.Add(budgetEvery)
+	sent, held := uint64(0), time.Duration(0)
+	step := func(rate float64, wait time.Duration) { // sent at the budget's pace, then silence
+		held += time.Duration(rate / b.total() * 2 * float64(budgetEvery))
 		sent += uint64(rate * budgetEvery.Seconds() / 2)
-		b.sample(now, map[peer.ID]connSample{"a": {sent, wait}, "b": {sent, wait}}, int(2*sent))
+		for i := range budgetPolls {
+			now = now.Add(budgetEvery / budgetPolls)
+			b.sample(now, map[peer.ID]connSample{"a": {sent, wait}, "b": {sent, wait}}, pacing{int(2 * sent), held}, i == budgetPolls-1)
+		}
 	}
+	b.sample(now, map[peer.ID]connSample{"a": {}, "b": {}}, pacing{}, true)
 	for range 20 {
-		step(0.9*b.total(), 5*time.Millisecond)
+		step(0.3*b.total(), 5*time.Millisecond)
 	}
 	if b.total() < 5e6 {
 		t.Errorf("used and not delayed, the budget grew to %.0f only", b.total())
 	}
 	high := b.total()
 	for range 20 {
-		step(0.2*high, 5*time.Millisecond)
+		step(0.03*high, 5*time.Millisecond)
 	}
 	if b.total() != high {
 		t.Errorf("hardly used, the budget went from %.0f to %.0f", high, b.total())
 	}
-	for range 12 {
+	for range 30 {
 		step(2e6, 100*time.Millisecond)
 	}
-	if b.total() > 2e6 {
+	if b.total() > 2.2e6 {
 		t.Errorf("with all connections delayed at 2 MB/s, the budget is %.0f", b.total())
 	}
 	if s := b.share(); s > b.total()/2 || s < b.total()/8 {

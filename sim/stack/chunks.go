@@ -70,7 +70,7 @@ func (r *reel) next(seq int) (envelope.Chunk, error) {
 	if seq%r.plan.Track.Group == 0 {
 		e.Flags, c.Init = envelope.Independent, r.init
 	}
-	e.SetBlock(c.Block, 0)
+	e.SetBlock(c.Block, envelope.FragmentSize(len(c.Block)))
 	var err error
 	if c.Raw, err = e.Seal(r.key); err != nil {
 		return c, fmt.Errorf("chunk %d: %w", seq, err)

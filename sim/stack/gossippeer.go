@@ -54,7 +54,7 @@ func newGossipPeer(at *place) (participant, error) {
 	take := func(_ context.Context, _ peer.ID, m *pubsub.Message) pubsub.ValidationResult {
 		if e, err := readFrame(m.Data); err == nil && m.ReceivedFrom != g.host.ID() {
 			g.chunks.Add(1)
-			at.complete(e.Seq, m.ReceivedFrom)
+			at.complete(e.Seq, bringer{from: m.ReceivedFrom})
 		}
 		return pubsub.ValidationAccept
 	}
@@ -66,21 +66,12 @@ func newGossipPeer(at *place) (participant, error) {
 
 // newGossip starts a stock host with stock gossipsub.
 func newGossip(at *place) (*gossipPeer, *pubsub.PubSub, error) {
-	priv, err := crypto.UnmarshalEd25519PrivateKey(at.key())
-	if err != nil {
-		return nil, nil, err
-	}
 	g := &gossipPeer{at: at}
-	g.ctx, g.cancel = context.WithCancel(context.Background())
-	g.host, err = libp2p.New(append([]libp2p.Option{
-		libp2p.Identity(priv), libp2p.ListenAddrStrings(at.listen()), libp2p.Transport(libp2pquic.NewTransport),
-		libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.BandwidthReporter(&g.bytes),
-		libp2p.DisableMetrics(), libp2p.DisableRelay(),
-	}, at.net.options(at.node)...)...)
-	if err != nil {
-		g.cancel()
+	var err error
+	if g.host, err = newHost(at, &g.bytes); err != nil {
 		return nil, nil, err
 	}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
 	ps, err := pubsub.NewGossipSub(g.ctx, g.host,
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(contentID), pubsub.WithMaxMessageSize(2<<20), pubsub.WithRawTracer(&g.repeat),
@@ -90,6 +81,22 @@ func newGossip(at *place) (*gossipPeer, *pubsub.PubSub, error) {
 		return nil, nil, err
 	}
 	return g, ps, nil
+}
+
+// newHost starts a libp2p host without much of its own. It reports the bytes on its streams, if that is not nil.
+func newHost(at *place, bytes *bytesOnStreams) (host.Host, error) {
+	priv, err := crypto.UnmarshalEd25519PrivateKey(at.key())
+	if err != nil {
+		return nil, err
+	}
+	opts := []libp2p.Option{
+		libp2p.Identity(priv), libp2p.ListenAddrStrings(at.listen()), libp2p.Transport(libp2pquic.NewTransport),
+		libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.DisableMetrics(), libp2p.DisableRelay(),
+	}
+	if bytes != nil {
+		opts = append(opts, libp2p.BandwidthReporter(bytes))
+	}
+	return libp2p.New(append(opts, at.net.options(at.node)...)...)
 }
 
 // open takes part in the topic.

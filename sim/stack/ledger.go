@@ -18,7 +18,8 @@ type ledger struct {
 // record is one node's page.
 type record struct {
 	latency []int32 // by chunk, microseconds from publishing to complete; 0: never
-	from    []int32 // by chunk, the node whose packet completed it; -1: not known
+	from    []int32 // by chunk, the node that completed it; -1: not known
+	hops    []uint8 // by chunk, as the participant said; 0: not known
 	first   time.Duration
 	started bool // the first independent chunk is complete, at first
 
@@ -53,7 +54,7 @@ func (l *ledger) bringer(seq uint64, candidates []int) int {
 }
 
 // complete writes down that a chunk is complete at a node.
-func (l *ledger) complete(node int, seq uint64, now time.Duration, from int) {
+func (l *ledger) complete(node int, seq uint64, now time.Duration, from, hops int) {
 	if seq >= uint64(len(l.plan.Chunks)) {
 		return
 	}
@@ -63,6 +64,7 @@ func (l *ledger) complete(node int, seq uint64, now time.Duration, from int) {
 	if r.latency == nil {
 		r.latency = make([]int32, len(l.plan.Chunks))
 		r.from = make([]int32, len(l.plan.Chunks))
+		r.hops = make([]uint8, len(l.plan.Chunks))
 		for i := range r.from {
 			r.from[i] = -1
 		}
@@ -72,14 +74,14 @@ func (l *ledger) complete(node int, seq uint64, now time.Duration, from int) {
 	}
 	published := time.Duration(seq) * l.plan.Track.Chunk
 	r.latency[seq] = max(int32((now - published).Microseconds()), 1)
-	r.from[seq] = int32(from)
+	r.from[seq], r.hops[seq] = int32(from), uint8(min(hops, 255))
 	if !r.started && int(seq)%l.plan.Track.Group == 0 {
 		r.started, r.first = true, now
 	}
 }
 
-// hops returns how many nodes a chunk came through to reach each node, by who completed it: 1 for those that had it
-// from the origin, 0 or less where that is not known.
+// hops returns how many nodes a chunk came through to reach each node: 1 for those that had it from the origin, 0 or less
+// where that is not known. Fragments say it themselves; of a whole message it follows from who brought it to whom.
 func (l *ledger) hops(seq int) []int {
 	hops := make([]int, len(l.nodes))
 	var resolve func(node, depth int) int
@@ -88,6 +90,10 @@ func (l *ledger) hops(seq int) []int {
 			return hops[node]
 		}
 		r := &l.nodes[node]
+		if r.hops != nil && r.hops[seq] > 0 {
+			hops[node] = int(r.hops[seq])
+			return hops[node]
+		}
 		if depth > len(l.nodes) || r.latency == nil || r.latency[seq] == 0 || r.from[seq] < 0 {
 			return -1
 		}

@@ -22,20 +22,26 @@ type meshPeer struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	brought map[uint64]bringer // by seq, of chunks that are complete and not yet told
 }
 
 func newMeshPeer(at *place) (participant, error) {
-	role := mesh.Viewer
+	return startMesh(at, mesh.Config{Upload: at.upload()})
+}
+
+// startMesh starts a mesh.Node at a node's place.
+func startMesh(at *place, cfg mesh.Config) (participant, error) {
 	if at.node == 0 {
-		role = mesh.Origin
+		cfg.Role = mesh.Origin
 	}
-	n, err := mesh.New(mesh.Config{
-		Key: at.key(), Role: role, Listen: []string{at.listen()}, Log: at.log, Options: at.net.options(at.node),
-	})
+	cfg.Key, cfg.Listen, cfg.Log, cfg.Options = at.key(), []string{at.listen()}, at.log, at.net.options(at.node)
+	n, err := mesh.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	m := &meshPeer{node: n}
+	m := &meshPeer{node: n, brought: map[uint64]bringer{}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	if err := m.join(at); err != nil {
 		m.leave()
@@ -56,7 +62,7 @@ func (m *meshPeer) join(at *place) error {
 			return err
 		}
 	}
-	if m.track, err = m.node.Join(at.reel.id, mesh.JoinConfig{Publish: at.node == 0, Window: window}); err != nil {
+	if m.track, err = m.node.Join(at.reel.id, mesh.JoinConfig{Publish: at.node == 0, Window: window, Arrived: m.arrived}); err != nil {
 		return err
 	}
 	m.wg.Go(func() {
@@ -65,10 +71,21 @@ func (m *meshPeer) join(at *place) error {
 			if err != nil {
 				return
 			}
-			at.complete(c.Seq, "")
+			m.mu.Lock()
+			by := m.brought[c.Seq] // none: the log brought it
+			delete(m.brought, c.Seq)
+			m.mu.Unlock()
+			at.complete(c.Seq, by)
 		}
 	})
 	return nil
+}
+
+// arrived notes who completed a chunk.
+func (m *meshPeer) arrived(id envelope.ID, from peer.ID, hops int) {
+	m.mu.Lock()
+	m.brought[id.Seq] = bringer{from, hops}
+	m.mu.Unlock()
 }
 
 func (m *meshPeer) info() peer.AddrInfo { return m.node.Info() }
@@ -87,7 +104,7 @@ func (m *meshPeer) tally() tally {
 	traffic, track := m.node.Status().Traffic, m.track.Status()
 	return tally{
 		in: traffic.Received, out: traffic.Sent,
-		chunks: track.Received, fetched: track.Fetched, duplicates: track.Duplicates,
+		chunks: track.Received, fetched: track.Fetched, duplicates: track.Duplicates, trees: track.Spread,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"murmuration/chunker/envelope"
+	"murmuration/mesh"
 )
 
 // participant is one node of the simulated internet, whatever system it runs.
@@ -32,21 +33,62 @@ type tally struct {
 	chunks     uint64 // chunks that came
 	fetched    uint64 // of these, on request
 	duplicates uint64 // chunks that were there already
+
+	trees mesh.Spread // on the trees
 }
 
 func (t tally) minus(u tally) tally {
-	return tally{t.in - u.in, t.out - u.out, t.chunks - u.chunks, t.fetched - u.fetched, t.duplicates - u.duplicates}
+	return tally{
+		in: t.in - u.in, out: t.out - u.out,
+		chunks: t.chunks - u.chunks, fetched: t.fetched - u.fetched, duplicates: t.duplicates - u.duplicates,
+		trees: add(t.trees, u.trees, -1),
+	}
+}
+
+// add returns a + k*b, of what the figures are made of.
+func add(a, b mesh.Spread, k int64) mesh.Spread {
+	n := uint64(k)
+	a.Fragments += n * b.Fragments
+	a.Duplicates += n * b.Duplicates
+	a.Repaired += n * b.Repaired
+	a.Lost += n * b.Lost
+	a.Changes += n * b.Changes
+	a.Frames += n * b.Frames
+	return a
+}
+
+// bringer is who completed a chunk, as far as a participant knows.
+type bringer struct {
+	from peer.ID // empty: not known
+	hops int     // from the origin; 0: not known
 }
 
 // place is what a participant needs to know of the run that it takes part in.
 type place struct {
 	node     int
+	measured bool // uplinks are measured, not configured
 	net      *internet
 	reel     *reel
 	log      *slog.Logger
-	complete func(seq uint64, from peer.ID) // to be called for each chunk that is complete; from is empty where not known
-	friends  func() []peer.AddrInfo         // some peers that are there, as a tracker or the DHT would name them
-	key      func() ed25519.PrivateKey      // the node's identity
+	complete func(seq uint64, by bringer) // to be called for each chunk that is complete
+	friends  func() []peer.AddrInfo       // some peers that are there, as a tracker or the DHT would name them
+	key      func() ed25519.PrivateKey    // the node's identity
+}
+
+// known is the share of its uplink that a peer gives.
+const known = 0.95
+
+// upload is the upload that a node is told it has, as the scenario says: what it believes its uplink to be. Zero: it has
+// to find out.
+func (p *place) upload() int64 {
+	n := &p.net.plan.Nodes[p.node]
+	switch {
+	case p.measured:
+		return 0
+	case n.Class.Claims > 0:
+		return int64(known * float64(n.Class.Claims))
+	}
+	return int64(known * n.Up)
 }
 
 func (p *place) listen() string { return fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", address(p.node), port) }

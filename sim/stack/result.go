@@ -26,6 +26,8 @@ type tallying struct {
 	media                                int64
 	sum                                  counts
 	published                            int64
+	present                              float64       // seconds that viewers were there
+	frames                               uint64        // control frames that they sent
 	until                                time.Duration // end of the measurement
 	players                              sim.Players
 }
@@ -102,6 +104,8 @@ func (s *tallying) node(id, first, last int, hops [][]int) {
 			class = i
 		}
 	}
+	s.present += here
+	s.frames += spent.trees.Frames
 	honest := n.Class.Behaviour == sim.Honest || n.Class.Behaviour == sim.Free
 	var own, late []float64
 	depth, lost := 0.0, 0
@@ -156,6 +160,7 @@ func (s *tallying) node(id, first, last int, hops [][]int) {
 		s.sum.in, s.sum.out = s.sum.in+spent.in, s.sum.out+spent.out
 		s.sum.chunks, s.sum.fetched = s.sum.chunks+spent.chunks, s.sum.fetched+spent.fetched
 		s.sum.duplicates += spent.duplicates
+		s.sum.trees = add(s.sum.trees, spent.trees, 1)
 		s.sum.wire += page.after.wire - page.before.wire
 		for seq, us := range page.latency {
 			at := time.Duration(seq)*p.Track.Chunk + time.Duration(us)*time.Microsecond
@@ -208,6 +213,12 @@ func (s *tallying) finish() {
 	r.Overhead, r.Wire = ratio(s.sum.in, s.media), ratio(s.sum.wire, s.media)
 	r.Repair = ratio(s.sum.fetched, s.sum.chunks)
 	r.Duplicate = ratio(s.sum.duplicates, s.sum.duplicates+s.sum.chunks)
+	if t := &s.sum.trees; t.Fragments > 0 {
+		r.Repair = ratio(t.Repaired, t.Fragments)
+		r.Duplicate = ratio(t.Duplicates, t.Fragments)
+		r.Control = ratio(float64(s.frames), s.present/s.r.plan.Track.Chunk.Seconds())
+		r.Changes, r.FeedsLost = ratio(float64(t.Changes)*60, s.present), ratio(float64(t.Lost)*60, s.present)
+	}
 	r.Waiting = s.players.Stalls()
 	for h := 1; h <= len(s.r.plan.Nodes); h++ {
 		if x := s.hops[h]; len(x) > 0 {

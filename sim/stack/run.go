@@ -24,6 +24,10 @@ type Config struct {
 	System   string // one of Systems
 	Seed     uint64
 
+	// Measured keeps the nodes from being told how much they may upload: they have to find out, as a viewer does that was
+	// started without --upload. The default is what the scenario says that each believes of its uplink.
+	Measured bool
+
 	// Progress, if not nil, is called about five times a second with the virtual time that is done, and all of it.
 	Progress func(done, total time.Duration)
 
@@ -48,7 +52,7 @@ func Dissemination(system string) string {
 	if system == Gossipsub {
 		return "stock go-libp2p-pubsub: gossipsub v1.2, D=6, whole messages"
 	}
-	return "mesh.Node: gossipsub with whole chunks and the chunk log"
+	return "mesh.Node: fragments down sixteen trees, over gossipsub's partial messages, and the chunk log"
 }
 
 // ErrSystem is wrapped by what Run returns for a system that it does not know.
@@ -247,21 +251,14 @@ func pause(live <-chan struct{}, d time.Duration) bool {
 // arrive starts a node and tells it of some others.
 func (r *run) arrive(node int) bool {
 	at := &place{
-		node: node, net: r.net, reel: r.reel, log: r.cfg.Log.With("node", node),
-		complete: func(seq uint64, from peer.ID) {
-			r.ledger.complete(node, seq, time.Since(r.zero), r.bringer(node, seq, from))
+		node: node, measured: r.cfg.Measured, net: r.net, reel: r.reel, log: r.cfg.Log.With("node", node),
+		complete: func(seq uint64, by bringer) {
+			r.ledger.complete(node, seq, time.Since(r.zero), r.bringer(node, seq, by.from), by.hops)
 		},
 		friends: func() []peer.AddrInfo { return r.acquaintances(node) },
 		key:     func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(seed(r.plan.Seed, uint64(node))) },
 	}
-	start := newMeshPeer
-	if r.cfg.System == Gossipsub {
-		start = newGossipPeer
-	}
-	if how := r.plan.Nodes[node].Class.Behaviour; node > 0 && how != sim.Honest {
-		start = func(at *place) (participant, error) { return newHostile(at, how) }
-	}
-	who, err := start(at)
+	who, err := r.start(at)
 	if err != nil {
 		r.fail(fmt.Errorf("node %d: %w", node, err))
 		return false
@@ -275,6 +272,20 @@ func (r *run) arrive(node int) bool {
 		who.meet(friends)
 	}
 	return true
+}
+
+// start starts a participant that runs the run's system, as its class behaves.
+func (r *run) start(at *place) (participant, error) {
+	how, gossip := r.plan.Nodes[at.node].Class.Behaviour, r.cfg.System == Gossipsub
+	switch {
+	case (at.node == 0 || how == sim.Honest) && gossip:
+		return newGossipPeer(at)
+	case at.node == 0 || how == sim.Honest:
+		return newMeshPeer(at)
+	case gossip:
+		return newGossipHostile(at, how)
+	}
+	return newHostile(at, how)
 }
 
 // bringer returns the node that brings a chunk: the one that the participant names, or one whose packet is being
@@ -303,7 +314,7 @@ func (r *run) bringer(node int, seq uint64, from peer.ID) int {
 // hears of more from these; a stock gossipsub node has as many as a mesh node looks for.
 func (r *run) acquaintances(node int) []peer.AddrInfo {
 	want := linkPeers
-	if r.cfg.System == Gossipsub || r.plan.Nodes[node].Class.Behaviour != sim.Honest {
+	if r.cfg.System == Gossipsub {
 		want = r.plan.Mesh.Near + r.plan.Mesh.Random
 	}
 	r.mu.Lock()
