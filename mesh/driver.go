@@ -49,6 +49,7 @@ type driver struct {
 	stock   map[peer.ID]bool              // on the topic without the extension
 	chunks  map[episub.ID]*assembly
 	newest  episub.ID
+	fresh   time.Duration // when newest was first heard of
 	line    timeline
 	ended   bool // the newest chunk is the end mark
 	endedAt time.Duration
@@ -218,7 +219,7 @@ func (d *driver) keep(id episub.ID, a *assembly) {
 	if id.Epoch < d.newest.Epoch || id.Epoch == d.newest.Epoch && id.Seq <= d.newest.Seq {
 		return
 	}
-	d.newest, d.ended = id, false
+	d.newest, d.ended, d.fresh = id, false, d.now()
 	if len(d.chunks) <= assembliesKept {
 		return
 	}
