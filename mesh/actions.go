@@ -30,7 +30,7 @@ func (d *driver) keep(id episub.ID, a *assembly) {
 	if id.Epoch < d.newest.Epoch || id.Epoch == d.newest.Epoch && id.Seq <= d.newest.Seq {
 		return
 	}
-	d.newest, d.ended = id, false
+	d.newest, d.ended, d.fresh = id, false, d.now()
 	if len(d.chunks) <= assembliesKept {
 		return
 	}

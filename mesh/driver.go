@@ -49,6 +49,7 @@ type driver struct {
 	stock   map[peer.ID]bool              // on the topic without the extension
 	chunks  map[episub.ID]*assembly
 	newest  episub.ID
+	fresh   time.Duration // when newest was first heard of
 	line    timeline
 	ended   bool // the newest chunk is the end mark
 	endedAt time.Duration

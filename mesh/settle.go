@@ -1,12 +1,19 @@
 package mesh
 
 import (
+	"time"
+
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"murmuration/chunker/envelope"
 	"murmuration/mesh/episub"
 )
+
+// quietAfter is how long no chunk was heard of when nobody can be blamed any more for not delivering: the broadcast has
+// ended, or its feed was lost. Blaming the parents then would have every node prune the origin from all topics, for the
+// 20 s of gossipsub's backoff, just when the channel tells what is on next.
+const quietAfter = time.Second
 
 // report is what the machine says of a neighbour.
 type report struct {
@@ -20,8 +27,12 @@ func (d *driver) settle() {
 	d.mu.Lock()
 	reports, whole, stock := d.reports, d.whole, len(d.stock) > 0
 	d.reports, d.whole = nil, nil
+	quiet := d.ended || d.now()-d.fresh > quietAfter
 	d.mu.Unlock()
 	for _, r := range reports {
+		if r.what == episub.NoDelivery && quiet {
+			continue
+		}
 		d.judged(r)
 	}
 	if !stock {

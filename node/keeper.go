@@ -216,7 +216,9 @@ func (l *library) has(root cid.Cid) bool {
 
 // fetch makes a recording whole here.
 func (k *keeper) fetch(ctx context.Context, r mesh.RecordingInfo) {
-	if !k.makeRoom(r.Size) {
+	key := archive.Key{Channel: k.channel, Broadcast: r.Broadcast}
+	have := k.sizeOf(key)
+	if !k.makeRoom(max(r.Size-have, 0)) || have > 0 && k.sizeOf(key) == 0 { // it was itself the one to go
 		k.tried[r.Root] = time.Now()
 		return
 	}
@@ -226,7 +228,6 @@ func (k *keeper) fetch(ctx context.Context, r mesh.RecordingInfo) {
 	defer watchdog.Stop()
 	session := k.session(ctx)
 	defer session.Close() //nolint:errcheck // it ends with ctx
-	key := archive.Key{Channel: k.channel, Broadcast: r.Broadcast}
 	_, err := k.store.Adopt(ctx, key, r.Root, session, func(int64, int64) { watchdog.Reset(stalled) })
 	if err != nil {
 		k.tried[r.Root] = time.Now()
@@ -244,6 +245,15 @@ func (k *keeper) fetch(ctx context.Context, r mesh.RecordingInfo) {
 	k.tell(fmt.Sprintf("recording %q (%s) is kept here: /ipfs/%s", r.Title, r.Broadcast, r.Root))
 	k.exchange.Announce()
 	k.changed()
+}
+
+// sizeOf returns what a recording takes here in bytes, zero where there is none.
+func (k *keeper) sizeOf(key archive.Key) int64 {
+	rec, ok := k.store.Lookup(key)
+	if !ok {
+		return 0
+	}
+	return rec.Info().Size
 }
 
 // errStalled says that nobody brings the blocks of a recording.

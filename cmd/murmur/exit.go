@@ -58,7 +58,8 @@ func exitCode(err error) int {
 		return exitListen
 	case errors.Is(err, node.ErrFeed):
 		return exitFeed
-	case errors.Is(err, node.ErrStore), errors.Is(err, archive.ErrLocked), errors.Is(err, archive.ErrCorrupt):
+	case errors.Is(err, node.ErrStore), errors.Is(err, archive.ErrLocked), errors.Is(err, archive.ErrCorrupt),
+		errors.Is(err, archive.ErrHostile), errors.Is(err, archive.ErrFull):
 		return exitStore
 	}
 	return exitFailed

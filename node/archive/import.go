@@ -118,7 +118,7 @@ func (r *Recording) takeCAR(ctx context.Context, from io.Reader) (cid.Cid, error
 	rd, err := car.NewBlockReader(bufio.NewReaderSize(from, 1<<20), car.MaxAllowedHeaderSize(maxCARHeader),
 		car.MaxAllowedSectionSize(maxBlockSize+128), car.WithTrustedCAR(false))
 	if err != nil {
-		return cid.Undef, fmt.Errorf("%w: CAR: %w", ErrHostile, err)
+		return cid.Undef, fmt.Errorf("%w: this is no CAR: %w", ErrHostile, err)
 	}
 	if len(rd.Roots) != 1 {
 		return cid.Undef, fmt.Errorf("%w: a CAR of %d roots", ErrHostile, len(rd.Roots))
@@ -131,6 +131,9 @@ func (r *Recording) takeCAR(ctx context.Context, from io.Reader) (cid.Cid, error
 		b, err := rd.Next()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return cid.Undef, fmt.Errorf("%w: the CAR is torn, it ends within a block", ErrHostile)
 		}
 		if err != nil {
 			return cid.Undef, fmt.Errorf("%w: CAR: %w", ErrHostile, err)
