@@ -89,7 +89,7 @@ func (w *witness) connect(t testing.TB, link string) {
 		t.Fatal(err)
 	}
 	for _, p := range l.Peers { // it may not have noticed yet that the connection is dead
-		w.node.Host().Network().ClosePeer(p.ID)
+		w.node.Host().Network().ClosePeer(p.ID) //nolint:errcheck // it is, then
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience*10*time.Second)
 	defer cancel()
