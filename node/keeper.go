@@ -171,6 +171,12 @@ func (k *keeper) next(ctx context.Context) (mesh.RecordingInfo, bool) {
 	if len(wanted) == 0 {
 		return mesh.RecordingInfo{}, false
 	}
+	// What was recorded live lacks a few blocks, and the one who has them may be about to go.
+	for _, r := range wanted {
+		if rec, ok := k.store.Lookup(archive.Key{Channel: k.channel, Broadcast: r.Broadcast}); ok && rec.Info().Media >= r.Size/2 {
+			return r, true
+		}
+	}
 	for _, r := range wanted[:min(len(wanted), countMost)] {
 		k.countOthers(ctx, r.Root)
 	}
@@ -269,9 +275,10 @@ func (l *library) others(root cid.Cid) int {
 // count asks now and again how many others have each recording that is kept here.
 func (k *keeper) count(ctx context.Context) {
 	for _, r := range k.kept(k.channel) {
-		if ctx.Err() == nil {
-			k.countOthers(ctx, r.Root)
+		if ctx.Err() != nil || len(k.poke) > 0 { // there is something to fetch, perhaps
+			return
 		}
+		k.countOthers(ctx, r.Root)
 	}
 }
 

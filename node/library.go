@@ -150,7 +150,7 @@ func (l *library) roots() []cid.Cid {
 	var roots []cid.Cid
 	if l.store != nil {
 		for _, i := range l.store.List() {
-			if i.State == archive.Finished && i.Missing == 0 {
+			if i.State == archive.Finished && i.Damaged == 0 {
 				roots = append(roots, i.Root)
 			}
 		}

@@ -21,6 +21,8 @@ const (
 	// farewell is how long an origin that stops stays, so that the last chunks, the end mark and the record get out
 	// and the players of its own page read the end.
 	farewell = 1500 * time.Millisecond
+	// longFarewell is how long it stays at most while its peers fetch the recording's view, which is made only then.
+	longFarewell = 10 * time.Second
 	// listedEnded is how many ended broadcasts stay in the channel record.
 	listedEnded = 16
 )
@@ -243,7 +245,28 @@ func (o *Origin) leave() error {
 	o.closing.Wait() // what comes of that is told, too
 	o.hook.close(webhookFlush)
 	stay.Wait()
+	if live && o.library.store != nil {
+		o.stayForView(time.Now())
+	}
 	return errors.Join(errs...)
+}
+
+// stayForView stays while connected peers fetch what was made when the last broadcast ended: until nobody has been sent
+// anything for a farewell's time.
+func (o *Origin) stayForView(began time.Time) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	told := false
+	for now := began; now.Sub(began) < longFarewell && len(o.mesh.Status().Peers) > 0; now = <-tick.C {
+		served := o.library.exchange.Served()
+		if now.Sub(served) > farewell {
+			return
+		}
+		if !told {
+			told = true
+			o.cfg.Tell("staying while others fetch the recording; a second signal ends this at once")
+		}
+	}
 }
 
 // Link returns what to hand out: what is on now on this channel.

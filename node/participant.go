@@ -105,10 +105,14 @@ func explainListen(err error, flag string) error {
 // run serves HTTP and the role's own work until ctx ends or one of them fails.
 func (p *participant) run(ctx context.Context, work ...func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, w := range append(work, p.shim.Serve, p.library.balance) {
+	for _, w := range append(work, p.shim.Serve, p.library.balance, p.upkeep) {
 		group.Go(func() error { return w(ctx) })
 	}
 	return group.Wait()
+}
+
+func (p *participant) upkeep(ctx context.Context) error {
+	return p.library.upkeep(ctx, p.cfg.Tell, p.shim.Changed)
 }
 
 // PageURL returns the address of the page, with a slash at its end.

@@ -23,6 +23,7 @@
 // # What damage costs
 //
 // Get, Has and the tracks never give a block whose hash differs: a damaged block counts as missing from the moment it
-// is found, by reading or by Verify, and an Append of its chunk heals it. Where even the framing of the file is
+// is found, by reading or by Verify, and an Append of its chunk heals it; so does another Adopt of the root, which fetches
+// what Info counts as Damaged and nothing else. Where even the framing of the file is
 // damaged, the scanner looks for the next section whose hash checks and goes on from there.
 package archive
