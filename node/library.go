@@ -30,7 +30,9 @@ type library struct {
 	mesh     *mesh.Node
 	upload   int64          // limit in bits a second; 0: none
 	store    *archive.Store // nil where nothing is kept
+	deleted  *deletions     // by hand; nil where nothing is kept
 	exchange *exchange.Exchange
+	checks   checks
 
 	mu       sync.Mutex
 	records  map[envelope.Channel]mesh.Record // the newest of each channel that is followed
@@ -52,13 +54,13 @@ func openLibrary(cfg Recordings, n *mesh.Node, upload int64, metrics prometheus.
 	}
 	if !cfg.Off {
 		store, err := archive.Open(archive.Config{Dir: l.cfg.Dir, Still: still.FFmpeg(""), Log: log})
-		if errors.Is(err, archive.ErrLocked) {
-			return nil, fmt.Errorf("%w: %w: choose another folder with --recordings, or keep none with --no-record", ErrStore, err)
-		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrStore, err)
 		}
 		l.store = store
+		if l.deleted, err = openDeletions(l.cfg.Dir); err != nil {
+			log.Warn("recordings that were deleted may come back", "err", err)
+		}
 	}
 	var err error
 	l.exchange, err = exchange.New(exchange.Config{
@@ -73,6 +75,7 @@ func openLibrary(cfg Recordings, n *mesh.Node, upload int64, metrics prometheus.
 
 // close stops the trade and closes the store.
 func (l *library) close() error {
+	l.checks.close()
 	var errs []error
 	if l.exchange != nil {
 		errs = append(errs, l.exchange.Close())

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -162,8 +162,9 @@ func (o *Origin) start() (err error) {
 		}
 	}
 	o.recordAll()
-	o.serveAPI()
-	if err := writeOriginFile(o.dir, strings.TrimSuffix(o.PageURL(), "/"), o.Token()); err != nil {
+	o.removed = o.recordingRemoved
+	o.serveAPI(o.apiRoutes())
+	if err := writeRunning(filepath.Join(o.dir, originFile), o.running()); err != nil {
 		o.log.Warn("programs on this machine must be told the address and the token", "err", err) // a read-only folder, say
 	}
 	return nil
@@ -182,7 +183,11 @@ func (o *Origin) Run(ctx context.Context) error {
 	// The face and the mesh outlive ctx by the farewell.
 	serving, done := context.WithCancel(context.WithoutCancel(ctx))
 	defer done()
-	return o.run(serving, o.keepAlive, func(context.Context) error {
+	count := func(ctx context.Context) error {
+		o.library.census(o.shim.Changed).run(ctx, o.feed.Channel())
+		return nil
+	}
+	return o.run(serving, o.keepAlive, count, func(context.Context) error {
 		defer done()
 		err := o.takeFeeds(ctx)
 		return errors.Join(err, o.leave())
@@ -292,5 +297,5 @@ func (o *Origin) Close() error {
 		b.stopWaiting()
 		b.mu.Unlock()
 	}
-	return errors.Join(err, removeOriginFile(o.dir, o.Token()), o.participant.Close())
+	return errors.Join(err, removeRunning(filepath.Join(o.dir, originFile), o.Token()), o.participant.Close())
 }

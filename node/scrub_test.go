@@ -99,8 +99,8 @@ func (s *story) String() string {
 	return s.text.String()
 }
 
-// record makes an origin with one finished recording.
-func record(t *testing.T) (*Origin, archive.Info) {
+// recordTalk makes an origin with one finished recording.
+func recordTalk(t *testing.T) (*Origin, archive.Info) {
 	t.Helper()
 	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"})
 	run(t, o)
@@ -116,7 +116,7 @@ func record(t *testing.T) (*Origin, archive.Info) {
 
 // TestLyingPeer: a seed that fetches a recording from an honest peer and from one that lies has it whole, and only it.
 func TestLyingPeer(t *testing.T) {
-	o, want := record(t)
+	o, want := recordTalk(t)
 	liar, lies := newLiar(t)
 	cfg := SeedConfig{Config: local(t, "seed")}
 	link := o.shareLink()
@@ -147,7 +147,7 @@ func TestLyingPeer(t *testing.T) {
 // TestScrub damages the file of a seed that is not running: reading it through finds the damage, and the origin has what
 // is lost. A liar is about.
 func TestScrub(t *testing.T) {
-	o, want := record(t)
+	o, want := recordTalk(t)
 	cfg := SeedConfig{Config: local(t, "seed"), Links: []string{o.Link()}}
 	s, err := NewSeed(cfg)
 	if err != nil {
