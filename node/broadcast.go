@@ -202,8 +202,11 @@ func (b *broadcast) keep(c envelope.Chunk) {
 
 // heal begins to fill the recording's gaps, which goes on until the broadcast ends. The caller holds b.mu.
 func (b *broadcast) heal() {
+	if b.healing || b.recording == nil || b.shown == nil {
+		return
+	}
 	rec, ok := b.recording()
-	if b.healing || !ok || b.shown == nil {
+	if !ok {
 		return
 	}
 	b.healing = true
