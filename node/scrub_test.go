@@ -118,15 +118,27 @@ func recordTalk(t *testing.T) (*Origin, archive.Info) {
 func TestLyingPeer(t *testing.T) {
 	o, want := recordTalk(t)
 	liar, lies := newLiar(t)
+	for range 8 { // whom a session asks first is chance
+		fetchBeside(t, o, liar.Info(), want)
+		if lies() > 0 {
+			return
+		}
+	}
+	t.Error("the liar was never asked")
+}
+
+// fetchBeside has a new seed fetch an origin's recording, with another peer to ask.
+func fetchBeside(t *testing.T, o *Origin, other peer.AddrInfo, want archive.Info) {
+	t.Helper()
 	cfg := SeedConfig{Config: local(t, "seed")}
 	link := o.shareLink()
-	link.Peers = append([]peer.AddrInfo{liar.Info()}, link.Peers...)
+	link.Peers = append([]peer.AddrInfo{other}, link.Peers...)
 	cfg.Links = []string{link.String()}
 	s, err := NewSeed(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, s)
+	defer run(t, s)()
 	until(t, s.PageURL(), "the recording", func(st shim.Status) bool {
 		return len(st.Recordings) == 1 && st.Recordings[0].State == "finished" && st.Recordings[0].Root == want.Root.String()
 	})
@@ -137,10 +149,6 @@ func TestLyingPeer(t *testing.T) {
 	}
 	if got := rec.Info(); got.Media != want.Media {
 		t.Errorf("%+v, want %+v", got, want)
-	}
-	t.Logf("%d lies", lies())
-	if lies() == 0 {
-		t.Error("the liar was never asked")
 	}
 }
 
