@@ -82,6 +82,7 @@ func statusOf(t *testing.T, url string) int {
 // TestRecordingsAPI takes a recording of the organiser from its first chunk to its deletion, which the channel learns of
 // and which a restart does not undo.
 func TestRecordingsAPI(t *testing.T) {
+	t.Parallel()
 	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Title: "Stage"}
 	o := newOrigin(t, cfg)
 	stopOrigin := run(t, o)
@@ -197,6 +198,7 @@ func TestRecordingsAPI(t *testing.T) {
 
 // TestRecordingsAPIOfSeed: what somebody deletes on a seed stays deleted although the channel lists it.
 func TestRecordingsAPIOfSeed(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"})
 	run(t, o)
 	id := record(t, o)

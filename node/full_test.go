@@ -54,6 +54,7 @@ func fill(t *testing.T, dir string) (free func()) {
 // TestDiskFull fills the disk in mid-talk, for longer than chunks stay in memory. The talk goes on for its viewer, the
 // recording marks the gap, says so, and goes on when there is room; what is still in memory then is not lost.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	disk := smallDisk(t, "16m")
 	var mu sync.Mutex
 	var said []string

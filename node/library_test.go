@@ -108,6 +108,7 @@ func TestLibraryListed(t *testing.T) {
 // TestReplicas: by the DHT, a seed and an origin learn that the other has a recording; the channel's name leads to it for
 // one who knows nothing else.
 func TestReplicas(t *testing.T) {
+	t.Parallel()
 	dht := func(c Config, of ...*participant) Config {
 		c.Recordings.Routing, c.Recordings.Prefix = exchange.RoutingServer, "/murmur-test"
 		c.Recordings.Bootstrap = nil

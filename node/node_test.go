@@ -162,6 +162,7 @@ func get(t *testing.T, url string) string {
 
 // TestFromTalkToTalk follows a channel from one broadcast, ended over the API, to the next.
 func TestFromTalkToTalk(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Title: "Stage"})
 	run(t, o)
 	v := newViewer(t, o.Link())
@@ -211,6 +212,7 @@ func TestFromTalkToTalk(t *testing.T) {
 // TestFarewell stops an origin in mid-talk: its viewers' players get the end, not silence. A second origin with the
 // channel's key then goes on, and the viewer with it.
 func TestFarewell(t *testing.T) {
+	t.Parallel()
 	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"}
 	o := newOrigin(t, cfg)
 	stopOrigin := run(t, o)
@@ -235,6 +237,7 @@ func TestFarewell(t *testing.T) {
 
 // TestLinkToOneBroadcast joins a broadcast by its own name and does not go on to the next.
 func TestLinkToOneBroadcast(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"})
 	run(t, o)
 	stop := feed(o)

@@ -21,6 +21,7 @@ var (
 
 // TestPastFromRecording: peers and players get from a recording what it holds, and are told where there is none.
 func TestPastFromRecording(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"})
 	run(t, o)
 	key := archive.Key{Channel: o.feed.Channel(), Broadcast: record(t, o)}

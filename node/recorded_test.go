@@ -33,6 +33,7 @@ func segments(t *testing.T, page, id string) (list string, media []string) {
 // TestRecordedAtTheSameAddress: a broadcast that has left the memory is played from the archive at its old address, at the
 // origin, at a seed that was there and at one that came later and fetched it: the same bytes.
 func TestRecordedAtTheSameAddress(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"})
 	run(t, o)
 	id := record(t, o)
@@ -62,6 +63,7 @@ func TestRecordedAtTheSameAddress(t *testing.T) {
 
 // TestUnknownBroadcasts: thousands of requests for ids that nobody knows open nothing.
 func TestUnknownBroadcasts(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"})
 	run(t, o)
 	id := record(t, o)

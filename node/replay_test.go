@@ -81,6 +81,7 @@ func addrOf(p *participant) string {
 // TestReplayFinds: a recording is found by its root and by links, from its origin; what is no recording is told apart
 // from what nobody has.
 func TestReplayFinds(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Title: "Stage"})
 	run(t, o)
 	id := record(t, o)
@@ -162,6 +163,7 @@ func TestReplayFinds(t *testing.T) {
 
 // TestReplayKeeps: a replay that keeps has the whole recording afterwards, without its origin; its API has it, too.
 func TestReplayKeeps(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"})
 	stop := run(t, o)
 	id := record(t, o)

@@ -16,6 +16,7 @@ import (
 
 // TestResume kills an origin in mid-talk: what was open is open again, with the same ids and keys and a higher epoch.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Grace: time.Hour}
 	o := newOrigin(t, cfg)
 	stopOrigin := run(t, o)
@@ -75,6 +76,7 @@ func TestResume(t *testing.T) {
 
 // TestResumeRecording kills an origin in mid-talk and lets the encoder return: the recording is one MP4, with the pause in it.
 func TestResumeRecording(t *testing.T) {
+	t.Parallel()
 	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Grace: time.Hour}
 	o := newOrigin(t, cfg)
 	stopOrigin := run(t, o)

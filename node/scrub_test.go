@@ -116,6 +116,7 @@ func recordTalk(t *testing.T) (*Origin, archive.Info) {
 
 // TestLyingPeer: a seed that fetches a recording from an honest peer and from one that lies has it whole, and only it.
 func TestLyingPeer(t *testing.T) {
+	t.Parallel()
 	o, want := recordTalk(t)
 	liar, lies := newLiar(t)
 	for range 8 { // whom a session asks first is chance
@@ -155,6 +156,7 @@ func fetchBeside(t *testing.T, o *Origin, other peer.AddrInfo, want archive.Info
 // TestScrub damages the file of a seed that is not running: reading it through finds the damage, and the origin has what
 // is lost. A liar is about.
 func TestScrub(t *testing.T) {
+	t.Parallel()
 	o, want := recordTalk(t)
 	cfg := SeedConfig{Config: local(t, "seed"), Links: []string{o.Link()}}
 	s, err := NewSeed(cfg)

@@ -126,6 +126,7 @@ func liveIDs(s shim.Status) (ids []string) {
 // TestTwoStages has two encoders at one origin at once: a standing key's and a talk's of its own. Both are on at a seed,
 // each goes on across a break of its feed, a title changes in flight, and what comes after the end depends on the key.
 func TestTwoStages(t *testing.T) {
+	t.Parallel()
 	hooks := newHearer(t)
 	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Title: "Conference", Webhooks: []string{hooks.URL}, WebhookSecret: "s"}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
@@ -236,6 +237,7 @@ func chunksOf(o *Origin, id string) int {
 
 // TestGrace: the broadcast's own, not the origin's, and counted from the encoder's leaving.
 func TestGrace(t *testing.T) {
+	t.Parallel()
 	hooks := newHearer(t)
 	o, c := apiOrigin(t, OriginConfig{Grace: time.Hour, Webhooks: []string{hooks.URL}})
 	server, key := o.RTMP()
@@ -257,6 +259,7 @@ func TestGrace(t *testing.T) {
 // TestHooks: the recording has each chunk before it is published, its troubles do not touch the broadcast, and it learns
 // of the end once.
 func TestHooks(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"})
 	var mu sync.Mutex
 	kept, failed, finished := 0, 0, 0
