@@ -20,7 +20,6 @@ import (
 	"murmuration/node/archive/exchange"
 	"murmuration/node/archive/gateway"
 	"murmuration/node/archive/unixfs"
-	"murmuration/node/archive/unixfs/still"
 )
 
 // library is what a participant keeps of broadcasts, and its trade in it with other IPFS nodes.
@@ -31,6 +30,7 @@ type library struct {
 	upload   int64          // limit in bits a second; 0: none
 	store    *archive.Store // nil where nothing is kept
 	exchange *exchange.Exchange
+	stills   *stills // nil where no pictures can be made
 
 	mu       sync.Mutex
 	records  map[envelope.Channel]mesh.Record // the newest of each channel that is followed
@@ -51,7 +51,11 @@ func openLibrary(cfg Recordings, n *mesh.Node, upload int64, metrics prometheus.
 		cfg: cfg, log: log, mesh: n, upload: upload, records: map[envelope.Channel]mesh.Record{}, replicas: map[cid.Cid]int{},
 	}
 	if !cfg.Off {
-		store, err := archive.Open(archive.Config{Dir: l.cfg.Dir, Still: still.FFmpeg(""), Log: log})
+		c := archive.Config{Dir: l.cfg.Dir, Log: log}
+		if l.stills = newStills(); l.stills != nil {
+			c.Still = l.stills.still
+		}
+		store, err := archive.Open(c)
 		if errors.Is(err, archive.ErrLocked) {
 			return nil, fmt.Errorf("%w: %w: choose another folder with --recordings, or keep none with --no-record", ErrStore, err)
 		}

@@ -33,6 +33,8 @@ type recorder struct {
 	key       archive.Key
 	broadcast *broadcast
 
+	poser poser // of the publisher's goroutine
+
 	mu  sync.Mutex
 	rec *archive.Recording
 }
@@ -42,6 +44,9 @@ func (r *recorder) append(c envelope.Chunk) error {
 	rec, err := r.begin()
 	if err != nil {
 		return err
+	}
+	if mp4 := r.poser.take(c); mp4 != nil && r.library.stills != nil {
+		r.library.stills.prepare(mp4)
 	}
 	_, err = rec.Append(c)
 	return err

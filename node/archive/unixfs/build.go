@@ -14,8 +14,8 @@ import (
 	"github.com/ipfs/go-cid"
 )
 
-// posterAfter is how far into the broadcast the poster is looked for: past a black or half-built first picture.
-const posterAfter = 5 * time.Second
+// PosterAfter is how far into the broadcast the poster is looked for: past a black or half-built first picture.
+const PosterAfter = 5 * time.Second
 
 // builder is one Build.
 type builder struct {
@@ -348,7 +348,7 @@ func (b *builder) poster(ctx context.Context, tracks []*built) ([]link, error) {
 	return []link{movie, picture}, err
 }
 
-// posterPart returns the first chunk past posterAfter that a picture can be had from, or the last one before it.
+// posterPart returns the first chunk past PosterAfter that a picture can be had from, or the last one before it.
 func posterPart(tracks []*built) (best Part, ok bool) {
 	for _, t := range tracks {
 		if t.media.VideoCodec == "" {
@@ -359,7 +359,7 @@ func posterPart(tracks []*built) (best Part, ok bool) {
 			for i := s.From; i < s.To; i++ {
 				if p := t.layout.parts[i]; p.Independent && p.Init == t.layout.inits[0].Init {
 					best, ok = p, true
-					if at >= posterAfter {
+					if at >= PosterAfter {
 						return best, true
 					}
 				}
