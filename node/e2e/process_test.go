@@ -103,8 +103,14 @@ func (p *process) output() string {
 	return strings.Join(p.lines, "\n")
 }
 
-// expect waits for a line that matches pattern and returns its first group.
+// expect waits for a line that matches pattern and returns its last group.
 func (p *process) expect(t testing.TB, within time.Duration, pattern string) string {
+	t.Helper()
+	return p.expectNth(t, 1, within, pattern)
+}
+
+// expectNth waits for the nth line that matches pattern and returns its last group.
+func (p *process) expectNth(t testing.TB, n int, within time.Duration, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
 	within *= patience
@@ -113,8 +119,10 @@ func (p *process) expect(t testing.TB, within time.Duration, pattern string) str
 		p.mu.Lock()
 		for ; next < len(p.lines); next++ {
 			if m := re.FindStringSubmatch(p.lines[next]); m != nil {
-				p.mu.Unlock()
-				return m[len(m)-1]
+				if n--; n == 0 {
+					p.mu.Unlock()
+					return m[len(m)-1]
+				}
 			}
 		}
 		changed := p.changed
@@ -127,6 +135,19 @@ func (p *process) expect(t testing.TB, within time.Duration, pattern string) str
 			t.Fatalf("%s did not say %q within %v:\n%s", p.name, pattern, within, p.output())
 		}
 	}
+}
+
+// count returns how many lines so far match pattern.
+func (p *process) count(pattern string) (n int) {
+	re := regexp.MustCompile(pattern)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.lines {
+		if re.MatchString(l) {
+			n++
+		}
+	}
+	return n
 }
 
 // stop sends a signal and waits for the end.
