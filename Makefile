@@ -65,7 +65,8 @@ bench: build ## benchmarks: chunker, playlist, shim, a viewer, picture to screen
 	$(GO) run ./bench/swarm --skip
 	$(GO) run ./bench/swarm --skip --growth
 
-soak: build ## the demo for an hour, watched for stalls, losses and growth
+soak: build ## origins and seeds killed 50 times each; the demo for an hour, watched for stalls, losses and growth
+	MURMUR_KILLS=50 $(GO) test -count=1 -timeout 30m -v -run Killed ./node/e2e
 	bench/soak
 
 clean: ## remove what the other commands made

@@ -22,6 +22,7 @@ const (
 	exploreTries = 2 // peers tried at a time
 	keptAtRandom = 8
 	heardOfMax   = 512
+	dialSettle   = time.Second // from a dial until it is known what has become of it
 )
 
 // acquaintance is a neighbour that the node might let go.
@@ -83,7 +84,7 @@ func (h *heardOf) find(short uint64) (peer.AddrInfo, bool) {
 // suggest takes note of a peer that a full neighbour named, where this node has heard of it: it is worth a connection.
 func (n *Node) suggest(short uint64) {
 	info, ok := n.heard.find(short)
-	if !ok || n.cfg.NoExchange || len(n.host.Network().Peers()) >= n.preset.neighboursMost {
+	if !ok || n.cfg.NoExchange || len(n.host.Network().Peers())+int(n.dialling.Load()) >= n.preset.neighboursMost {
 		return
 	}
 	n.mu.Lock()
@@ -103,6 +104,10 @@ func (n *Node) dial(ctx context.Context, info peer.AddrInfo) {
 	if info.ID == n.ID() || !n.gate.allowed(info.ID) || n.host.Network().Connectedness(info.ID) == network.Connected {
 		return
 	}
+	// It counts as a neighbour from now on, and until its subscriptions are here: who asks for as many as are missing,
+	// each time that somebody comes, else dials many times as many.
+	n.dialling.Add(1)
+	defer func() { time.AfterFunc(dialSettle, func() { n.dialling.Add(-1) }) }()
 	n.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.TempAddrTTL)
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()

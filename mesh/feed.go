@@ -329,7 +329,7 @@ func (f *Feed) question(asked map[peer.ID]time.Time) {
 	stale := f.key == nil && (!f.have || now.Sub(f.heard) > recordOld)
 	f.mu.Unlock()
 	peers := f.topic.ListPeers()
-	want := max(f.node.preset.neighbours-len(peers), 0)
+	want := max(f.node.preset.neighbours-len(peers)-int(f.node.dialling.Load()), 0)
 	if f.node.cfg.NoExchange {
 		want = 0
 	}

@@ -237,3 +237,20 @@ func await(t *testing.T, c <-chan struct{}, limit time.Duration) {
 		t.Fatalf("nothing within %v", limit)
 	}
 }
+
+// TestEstranged: a connection with a peer that pubsub has given up is closed, and opened anew by those who keep it.
+func TestEstranged(t *testing.T) {
+	b := mustNode(t, Config{Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1"}})
+	a := mustNode(t, Config{})
+	if err := a.Connect(t.Context(), []peer.AddrInfo{b.Info()}); err != nil {
+		t.Fatal(err)
+	}
+	again := make(chan struct{}, 1)
+	a.host.Network().Notify(&network.NotifyBundle{ConnectedF: func(network.Network, network.Conn) { again <- struct{}{} }})
+	a.pubsub.BlacklistPeer(b.ID()) // pubsub drops it, and the connection stays
+	select {
+	case <-again:
+	case <-time.After(30 * time.Second):
+		t.Error("the connection remains")
+	}
+}

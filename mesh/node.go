@@ -37,6 +37,7 @@ type Node struct {
 	vouched sync.Map // connected peer.ID -> its signed peer record, []byte
 	now     func() time.Time
 
+	dialling    atomic.Int64 // peers from exchange that are being dialled, or were a moment ago
 	lastPublish atomic.Int64 // Unix nanoseconds
 	queued      atomic.Int64 // RPCs on neighbours' queues, about: those of lost connections stay counted
 

@@ -62,6 +62,7 @@ func (n *Node) Connect(ctx context.Context, peers []peer.AddrInfo) error {
 			go n.keep(k, results)
 			waiting++
 		case n.host.Network().Connectedness(info.ID) == network.Connected:
+			n.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.PermanentAddrTTL) // it may have moved, and this be its old self
 			results <- nil
 			waiting++
 		default: // its keeper is in a pause
@@ -179,6 +180,9 @@ func (n *Node) tend() {
 	defer tick.Stop()
 	budget := time.NewTicker(budgetEvery / budgetPolls)
 	defer budget.Stop()
+	look := time.NewTicker(staleEvery)
+	defer look.Stop()
+	stale := stale{probed: map[string]bool{}}
 	last, polls := n.now(), 0
 	for {
 		select {
@@ -187,6 +191,9 @@ func (n *Node) tend() {
 		case <-budget.C:
 			polls++
 			n.measure(n.now(), polls%budgetPolls == 0)
+			continue
+		case <-look.C:
+			stale.look(n)
 			continue
 		case <-tick.C:
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"murmuration/mesh"
+	"murmuration/node/archive"
 	"murmuration/node/ingest"
 )
 
@@ -110,6 +111,9 @@ func (o *Origin) announce() error {
 	defer o.announcing.Unlock()
 	rec := mesh.Record{Title: o.cfg.Title}
 	for _, b := range o.all() {
+		if _, withdrawn := o.library.deleted.has(archive.Key{Channel: o.feed.Channel(), Broadcast: b.id}); withdrawn {
+			continue
+		}
 		if info, ok := b.listed(); ok {
 			rec.Broadcasts = append(rec.Broadcasts, info)
 		}

@@ -1,8 +1,6 @@
 package node
 
 import (
-	"crypto/subtle"
-	_ "embed" // the description of the API
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -13,15 +11,9 @@ import (
 	"murmuration/chunker/envelope"
 )
 
-// openAPI describes what apiRoutes serves; a test compares them.
-//
-//go:embed openapi.json
-var openAPI []byte
-
-// apiRoutes are what the origin lets a program do over HTTP, beyond what every participant shows.
+// apiRoutes are what the origin lets a program do over HTTP, beyond what every participant does.
 func (o *Origin) apiRoutes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
-		"GET /api/v1/openapi.json":       o.showDescription,
 		"GET /api/v1/broadcasts":         o.listBroadcasts,
 		"POST /api/v1/broadcasts":        o.postBroadcast,
 		"GET /api/v1/broadcasts/{id}":    o.showBroadcast,
@@ -30,17 +22,23 @@ func (o *Origin) apiRoutes() map[string]http.HandlerFunc {
 	}
 }
 
-// serveAPI registers it. The shim asks for the token before what changes anything is reached.
-func (o *Origin) serveAPI() {
-	for pattern, h := range o.apiRoutes() {
-		o.shim.Handle(pattern, h)
+// apiRoutes are what every participant lets a program do; where nothing is kept, there are no recordings.
+func (p *participant) apiRoutes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /api/v1/openapi.json":            p.showDescription,
+		"GET /api/v1/recordings":              p.listRecordings,
+		"GET /api/v1/recordings/{id}":         p.showRecording,
+		"PATCH /api/v1/recordings/{id}":       p.patchRecording,
+		"DELETE /api/v1/recordings/{id}":      p.deleteRecording,
+		"POST /api/v1/recordings/{id}/verify": p.verifyRecording,
 	}
 }
 
-func (o *Origin) showDescription(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-cache")
-	w.Write(openAPI) //nolint:errcheck // the client may be gone
+// serveAPI registers routes. The shim asks for the token before what changes anything is reached.
+func (p *participant) serveAPI(routes map[string]http.HandlerFunc) {
+	for pattern, h := range routes {
+		p.shim.Handle(pattern, h)
+	}
 }
 
 // listBroadcasts shows the broadcasts of this run, newest first, with their stream keys to those with the token.
@@ -185,24 +183,6 @@ func (o *Origin) named(w http.ResponseWriter, r *http.Request) *broadcast {
 func (o *Origin) stands(key string) bool {
 	_, ok := findKey(o.keys.all(), key)
 	return ok
-}
-
-// trusted reports whether who only looks has shown the token, which is not asked of them. A wrong one is refused rather
-// than passed over.
-func (o *Origin) trusted(w http.ResponseWriter, r *http.Request) (secrets, ok bool) {
-	token := r.Header.Get("X-Murmur-Token")
-	if scheme, t, found := strings.Cut(r.Header.Get("Authorization"), " "); found && strings.EqualFold(scheme, "Bearer") {
-		token = strings.TrimSpace(t)
-	}
-	if token == "" {
-		return false, true
-	}
-	if subtle.ConstantTimeCompare([]byte(token), []byte(o.Token())) != 1 {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		answerError(w, http.StatusUnauthorized, "the token is wrong; without one, this shows all but the stream keys")
-		return false, false
-	}
-	return true, true
 }
 
 func answer(w http.ResponseWriter, code int, v any) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,14 +16,20 @@ import (
 	"murmuration/node/shim"
 )
 
-// client asks an origin's API, and holds every answer to the description.
+// client asks a participant's API, and holds every answer to its description.
 type client struct {
 	t     testing.TB
-	o     *Origin
+	o     face
 	about *description
 }
 
-func newClient(t testing.TB, o *Origin) client { return client{t, o, readDescription(t)} }
+// face is what a client needs of any role.
+type face interface {
+	PageURL() string
+	Token() string
+}
+
+func newClient(t testing.TB, o *Origin) client { return client{t, o, readDescription(t, "origin")} }
 
 // raw sends a request and returns the answer. Path is below /api/v1/; an operation that is not described is not checked.
 func (c client) raw(method, path, token, kind, body string) (*http.Response, []byte) {
@@ -46,10 +53,8 @@ func (c client) raw(method, path, token, kind, body string) (*http.Response, []b
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	route := "/api/v1/" + path
-	if id, ok := strings.CutPrefix(path, "broadcasts/"); ok && !strings.Contains(id, "/") {
-		route = "/api/v1/broadcasts/{id}"
-	}
+	route, _, _ := strings.Cut("/api/v1/"+path, "?")
+	route = regexp.MustCompile(`^(/api/v1/(broadcasts|recordings))/[^/]+`).ReplaceAllString(route, "$1/{id}")
 	if operation := method + " " + route; slices.Contains(c.about.operations(), operation) {
 		c.about.answers(c.t, operation, resp, answer)
 	}

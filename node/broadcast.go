@@ -202,7 +202,7 @@ func (b *broadcast) keep(c envelope.Chunk) {
 
 // heal begins to fill the recording's gaps, which goes on until the broadcast ends. The caller holds b.mu.
 func (b *broadcast) heal() {
-	if b.recording == nil || b.healing || b.shown == nil {
+	if b.healing || b.recording == nil || b.shown == nil {
 		return
 	}
 	rec, ok := b.recording()

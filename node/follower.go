@@ -60,7 +60,7 @@ func (f *follower) run(ctx context.Context) error {
 			f.cfg.Tell("none of the link's peers can be reached yet; still trying (is the link current? does a firewall block UDP?)")
 		}
 	})
-	f.wg.Go(func() { f.keep.run(ctx) })
+	f.wg.Go(func() { f.keep.run(ctx) }) //nolint:errcheck // it has none but ctx's
 	if f.link.Broadcast != "" {
 		waiting, cancel := context.WithTimeout(ctx, recordWait)
 		rec, err := f.feed.Next(waiting)

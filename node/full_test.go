@@ -68,7 +68,7 @@ func TestDiskFull(t *testing.T) {
 	o := newOrigin(t, cfg)
 	run(t, o)
 	viewer := ViewerConfig{Config: local(t, "viewer"), Link: o.Link()}
-	viewer.Recordings.Off = true
+	viewer.Recordings.Off, viewer.Window = true, cfg.Window
 	v, err := NewViewer(viewer)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestDiskFull(t *testing.T) {
 	free := fill(t, disk)
 	until(t, o.PageURL(), "the full disk", func(s shim.Status) bool { return len(s.Recordings) == 1 && s.Recordings[0].Full })
 	from := seen(v.status())
-	ctx, cancel := context.WithTimeout(t.Context(), cfg.Window+4*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), cfg.Window+6*time.Second)
 	defer cancel()
 	<-ctx.Done() // the outage itself
 	s = v.status()

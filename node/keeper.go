@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,10 +19,6 @@ import (
 const (
 	// keepEvery is how often a keeper looks for what is missing, and again after something went wrong.
 	keepEvery = 30 * time.Second
-	// countEvery is how often the DHT is asked how many others have a recording.
-	countEvery = 30 * time.Minute
-	// countMost is how far others are counted: more than enough.
-	countMost = 20
 	// stalled is how long the fetching of a recording may bring nothing before another one gets its turn.
 	stalled = time.Minute
 )
@@ -33,18 +29,18 @@ type keeper struct {
 	channel envelope.Channel
 	tell    func(string)
 	changed func()
+	census  *census
 
 	over    atomic.Bool           // what may not be deleted takes more than the limit: nothing is added
 	poke    chan struct{}         // one token: the record or the store has changed
 	tried   map[cid.Cid]time.Time // when the fetching of a root last failed
 	failing map[cid.Cid]bool      // it was said already
-	counted map[cid.Cid]time.Time // when the others that have it were last counted
 }
 
 func (l *library) keeper(channel envelope.Channel, tell func(string), changed func()) *keeper {
 	return &keeper{
 		library: l, channel: channel, tell: tell, changed: changed, poke: make(chan struct{}, 1),
-		tried: map[cid.Cid]time.Time{}, failing: map[cid.Cid]bool{}, counted: map[cid.Cid]time.Time{},
+		tried: map[cid.Cid]time.Time{}, failing: map[cid.Cid]bool{}, census: l.census(changed),
 	}
 }
 
@@ -78,16 +74,19 @@ func (k *keeper) wake() {
 }
 
 // run fetches what is to be kept and lets go of what is not, until ctx ends.
-func (k *keeper) run(ctx context.Context) error {
+func (k *keeper) run(ctx context.Context) {
 	if k.store == nil {
-		return nil
+		return
 	}
+	var counting sync.WaitGroup
+	defer counting.Wait()
+	counting.Go(func() { k.census.run(ctx, k.channel) })
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		case <-k.poke:
 		}
@@ -100,24 +99,13 @@ func (k *keeper) run(ctx context.Context) error {
 			k.fetch(ctx, next)
 			k.letGo()
 		}
-		k.count(ctx)
 	}
 }
 
 // letGo deletes what Keep does not want any more, and the oldest where the disk limit is passed.
 func (k *keeper) letGo() {
-	now := time.Now()
-	newer := 0
-	for _, i := range k.store.List() {
-		if i.Key.Channel != k.channel || i.Own {
-			continue
-		}
-		wanted := k.cfg.Keep.wants(i.Started, newer, now)
-		newer++
-		if wanted || i.Pinned || i.State == archive.Live {
-			continue
-		}
-		k.remove(i.Key, "it is not among those to keep")
+	for _, key := range k.cfg.Keep.unwanted(k.channel, k.store.List(), k.listed(k.channel), time.Now()) {
+		k.remove(key, "it is not among those to keep")
 	}
 	over := !k.makeRoom(0)
 	if over && !k.over.Swap(over) {
@@ -157,48 +145,36 @@ func (l *library) quota() int64 {
 	return u.Bytes + u.Free - (u.Bytes+u.Free)/10
 }
 
-// next returns the recording to fetch now: of those that are wanted and not whole here, that which the fewest others
-// have, and of equals the newest.
+// next returns the recording to fetch now: of those that are wanted, not whole here and not deleted by hand, that which
+// the fewest others have, and of equals the newest.
 func (k *keeper) next(ctx context.Context) (mesh.RecordingInfo, bool) {
 	now := time.Now()
-	var wanted []mesh.RecordingInfo
-	for newer, r := range k.listed(k.channel) {
-		if !k.cfg.Keep.wants(r.Started, newer, now) || now.Sub(k.tried[r.Root]) < keepEvery || k.has(r.Root) {
-			continue
+	listed := k.listed(k.channel)
+	kept := k.cfg.Keep.wanted(k.channel, k.store.List(), listed, now)
+	wanted := slices.DeleteFunc(listed, func(r mesh.RecordingInfo) bool {
+		if deleted, _ := k.deleted.has(archive.Key{Channel: k.channel, Broadcast: r.Broadcast}); deleted {
+			return true
 		}
-		wanted = append(wanted, r)
-	}
+		return !kept[r.Broadcast] || now.Sub(k.tried[r.Root]) < keepEvery || k.has(r.Root)
+	})
 	if len(wanted) == 0 {
 		return mesh.RecordingInfo{}, false
 	}
-	for _, r := range wanted[:min(len(wanted), countMost)] {
-		k.countOthers(ctx, r.Root)
-	}
-	slices.SortStableFunc(wanted, func(a, b mesh.RecordingInfo) int { return k.others(a.Root) - k.others(b.Root) })
+	// What was recorded live lacks a few blocks, and the one who has them may be about to go.
 	for _, r := range wanted {
-		if rec, ok := k.store.Lookup(archive.Key{Channel: k.channel, Broadcast: r.Broadcast}); ok && rec.Info().State != archive.Live {
-			return r, true // most of it is here already
+		if rec, ok := k.store.Lookup(archive.Key{Channel: k.channel, Broadcast: r.Broadcast}); ok && rec.Info().Media >= r.Size/2 {
+			return r, true
 		}
-		if k.wouldFit(r) {
+	}
+	k.census.count(ctx, rootsOf(wanted[:min(len(wanted), countMost)]))
+	rarestFirst(wanted, k.others)
+	for _, r := range wanted {
+		if _, fits := roomFor(k.channel, r, k.store.List(), k.quota()); fits {
 			return r, true
 		}
 		k.tried[r.Root] = now // not now
 	}
 	return mesh.RecordingInfo{}, false
-}
-
-// wouldFit reports whether a recording fits into the limit without the deletion of a newer one.
-func (k *keeper) wouldFit(r mesh.RecordingInfo) bool {
-	list := k.store.List()
-	room := k.quota() - k.store.Usage().Bytes
-	for _, key := range archive.Evict(list, k.quota(), r.Size) {
-		i := slices.IndexFunc(list, func(i archive.Info) bool { return i.Key == key })
-		if i < 0 || !list[i].Started.Before(r.Started) {
-			return false
-		}
-		room += list[i].Size
-	}
-	return room >= r.Size
 }
 
 // has reports whether the recording with this root is whole here.
@@ -217,10 +193,13 @@ func (l *library) has(root cid.Cid) bool {
 // fetch makes a recording whole here.
 func (k *keeper) fetch(ctx context.Context, r mesh.RecordingInfo) {
 	key := archive.Key{Channel: k.channel, Broadcast: r.Broadcast}
-	have := k.sizeOf(key)
-	if !k.makeRoom(max(r.Size-have, 0)) || have > 0 && k.sizeOf(key) == 0 { // it was itself the one to go
+	gone, fits := roomFor(k.channel, r, k.store.List(), k.quota())
+	if !fits {
 		k.tried[r.Root] = time.Now()
 		return
+	}
+	for _, key := range gone {
+		k.remove(key, "the disk limit is reached")
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -247,49 +226,5 @@ func (k *keeper) fetch(ctx context.Context, r mesh.RecordingInfo) {
 	k.changed()
 }
 
-// sizeOf returns what a recording takes here in bytes, zero where there is none.
-func (k *keeper) sizeOf(key archive.Key) int64 {
-	rec, ok := k.store.Lookup(key)
-	if !ok {
-		return 0
-	}
-	return rec.Info().Size
-}
-
 // errStalled says that nobody brings the blocks of a recording.
 var errStalled = errors.New("nobody brings its blocks")
-
-// others returns how many others have a recording, zero where that is not known.
-func (l *library) others(root cid.Cid) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.replicas[root]
-}
-
-// count asks now and again how many others have each recording that is kept here.
-func (k *keeper) count(ctx context.Context) {
-	for _, r := range k.kept(k.channel) {
-		if ctx.Err() == nil {
-			k.countOthers(ctx, r.Root)
-		}
-	}
-}
-
-func (k *keeper) countOthers(ctx context.Context, root cid.Cid) {
-	now := time.Now()
-	if last, ok := k.counted[root]; ok && now.Sub(last) < countEvery {
-		return
-	}
-	// Some earlier, some later, so that not all seeds ask at once.
-	k.counted[root] = now.Add(-rand.N(countEvery / 4))
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	found, err := k.exchange.Providers(ctx, root, countMost)
-	if err != nil && len(found) == 0 {
-		return
-	}
-	k.mu.Lock()
-	k.replicas[root] = len(found)
-	k.mu.Unlock()
-	k.changed()
-}

@@ -29,7 +29,9 @@ type library struct {
 	mesh     *mesh.Node
 	upload   int64          // limit in bits a second; 0: none
 	store    *archive.Store // nil where nothing is kept
+	deleted  *deletions     // by hand; nil where nothing is kept
 	exchange *exchange.Exchange
+	checks   checks
 	stills   *stills // nil where no pictures can be made
 
 	mu       sync.Mutex
@@ -56,13 +58,13 @@ func openLibrary(cfg Recordings, n *mesh.Node, upload int64, metrics prometheus.
 			c.Still = l.stills.still
 		}
 		store, err := archive.Open(c)
-		if errors.Is(err, archive.ErrLocked) {
-			return nil, fmt.Errorf("%w: %w: choose another folder with --recordings, or keep none with --no-record", ErrStore, err)
-		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrStore, err)
 		}
 		l.store = store
+		if l.deleted, err = openDeletions(l.cfg.Dir); err != nil {
+			log.Warn("recordings that were deleted may come back", "err", err)
+		}
 	}
 	var err error
 	l.exchange, err = exchange.New(exchange.Config{
@@ -77,6 +79,7 @@ func openLibrary(cfg Recordings, n *mesh.Node, upload int64, metrics prometheus.
 
 // close stops the trade and closes the store.
 func (l *library) close() error {
+	l.checks.close()
 	var errs []error
 	if l.exchange != nil {
 		errs = append(errs, l.exchange.Close())
@@ -154,7 +157,7 @@ func (l *library) roots() []cid.Cid {
 	var roots []cid.Cid
 	if l.store != nil {
 		for _, i := range l.store.List() {
-			if i.State == archive.Finished && i.Missing == 0 {
+			if i.State == archive.Finished && i.Damaged == 0 {
 				roots = append(roots, i.Root)
 			}
 		}

@@ -23,9 +23,17 @@ type description struct {
 
 const descriptionURL = "http://murmur.test/openapi.json"
 
-func readDescription(t testing.TB) *description {
+// roles are those that serve the API.
+var roles = []string{"origin", "viewer", "seed", "replay"}
+
+// readDescription reads what a role serves.
+func readDescription(t testing.TB, role string) *description {
 	t.Helper()
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(openAPI))
+	text, err := describeAPI(role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,23 +138,37 @@ func (d *description) answers(t testing.TB, operation string, resp *http.Respons
 	}
 }
 
-// TestDescriptionIsOfThisAPI: what is described is registered, and what is registered is described.
+// TestDescriptionIsOfThisAPI: what each role describes is what it registers.
 func TestDescriptionIsOfThisAPI(t *testing.T) {
-	d := readDescription(t)
-	want := []string{"GET /api/v1/status", "GET /api/v1/events"} // the shim's own
-	for pattern := range new(Origin).apiRoutes() {
-		want = append(want, pattern)
-	}
-	slices.Sort(want)
-	if got := d.operations(); !slices.Equal(got, want) {
-		t.Errorf("described:\n%s\nregistered:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	for _, role := range roles {
+		d := readDescription(t, role)
+		want := []string{"GET /api/v1/status", "GET /api/v1/events"} // the shim's own
+		want = slices.AppendSeq(want, maps.Keys(new(participant).apiRoutes()))
+		if role == "origin" {
+			want = slices.AppendSeq(want, maps.Keys(new(Origin).apiRoutes()))
+		}
+		slices.Sort(want)
+		if got := d.operations(); !slices.Equal(got, want) {
+			t.Errorf("%s describes:\n%s\nand registers:\n%s", role, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if _, hooks := d.doc["webhooks"]; hooks != (role == "origin") {
+			t.Errorf("%s: webhooks %t", role, hooks)
+		}
+		if tags := len(d.doc["tags"].([]any)); tags != map[bool]int{true: 3, false: 2}[role == "origin"] {
+			t.Errorf("%s: %d tags", role, tags)
+		}
 	}
 }
 
-// TestDescriptionHoldsTogether: every reference leads somewhere, every schema compiles, every operation says who it is
-// and what it answers without the token, and every path parameter is described.
+// TestDescriptionHoldsTogether: of each role, every reference leads somewhere, every schema compiles, every operation says
+// who it is and what it answers without the token, and every path parameter is described.
 func TestDescriptionHoldsTogether(t *testing.T) {
-	d := readDescription(t)
+	for _, role := range roles {
+		t.Run(role, func(t *testing.T) { holdsTogether(t, readDescription(t, role)) })
+	}
+}
+
+func holdsTogether(t *testing.T, d *description) {
 	if v, _ := d.doc["openapi"].(string); !strings.HasPrefix(v, "3.1.") {
 		t.Errorf("openapi %q", v)
 	}
@@ -210,7 +232,14 @@ func TestDescriptionHoldsTogether(t *testing.T) {
 			t.Errorf("%s: security %s", operation, secured)
 		}
 		for _, name := range regexp.MustCompile(`\{(\w+)\}`).FindAllStringSubmatch(path, -1) {
-			if p, _ := d.at(pointer("components", "parameters", name[1])); p == nil {
+			item, _ := d.at(pointer("paths", path))
+			shared, _ := item.(map[string]any)["parameters"].([]any)
+			if !slices.ContainsFunc(shared, func(p any) bool {
+				ref, _ := p.(map[string]any)["$ref"].(string)
+				p, _ = d.at(strings.TrimPrefix(ref, "#"))
+				of, _ := p.(map[string]any)
+				return of["name"] == name[1] && of["in"] == "path"
+			}) {
 				t.Errorf("%s: the parameter %s is not described", operation, name[1])
 			}
 		}

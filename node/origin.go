@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -21,6 +21,8 @@ const (
 	// farewell is how long an origin that stops stays, so that the last chunks, the end mark and the record get out
 	// and the players of its own page read the end.
 	farewell = 1500 * time.Millisecond
+	// longFarewell is how long it stays at most while its peers fetch the recording's view, which is made only then.
+	longFarewell = 10 * time.Second
 	// listedEnded is how many ended broadcasts stay in the channel record.
 	listedEnded = 16
 )
@@ -160,8 +162,9 @@ func (o *Origin) start() (err error) {
 		}
 	}
 	o.recordAll()
-	o.serveAPI()
-	if err := writeOriginFile(o.dir, strings.TrimSuffix(o.PageURL(), "/"), o.Token()); err != nil {
+	o.removed = o.recordingRemoved
+	o.serveAPI(o.apiRoutes())
+	if err := writeRunning(filepath.Join(o.dir, originFile), o.running()); err != nil {
 		o.log.Warn("programs on this machine must be told the address and the token", "err", err) // a read-only folder, say
 	}
 	return nil
@@ -180,7 +183,11 @@ func (o *Origin) Run(ctx context.Context) error {
 	// The face and the mesh outlive ctx by the farewell.
 	serving, done := context.WithCancel(context.WithoutCancel(ctx))
 	defer done()
-	return o.run(serving, o.keepAlive, func(context.Context) error {
+	count := func(ctx context.Context) error {
+		o.library.census(o.shim.Changed).run(ctx, o.feed.Channel())
+		return nil
+	}
+	return o.run(serving, o.keepAlive, count, func(context.Context) error {
 		defer done()
 		err := o.takeFeeds(ctx)
 		return errors.Join(err, o.leave())
@@ -243,7 +250,28 @@ func (o *Origin) leave() error {
 	o.closing.Wait() // what comes of that is told, too
 	o.hook.close(webhookFlush)
 	stay.Wait()
+	if live && o.library.store != nil {
+		o.stayForView(time.Now())
+	}
 	return errors.Join(errs...)
+}
+
+// stayForView stays while connected peers fetch what was made when the last broadcast ended: until nobody has been sent
+// anything for a farewell's time.
+func (o *Origin) stayForView(began time.Time) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	told := false
+	for now := began; now.Sub(began) < longFarewell && len(o.mesh.Status().Peers) > 0; now = <-tick.C {
+		served := o.library.exchange.Served()
+		if now.Sub(served) > farewell {
+			return
+		}
+		if !told {
+			told = true
+			o.cfg.Tell("staying while others fetch the recording; a second signal ends this at once")
+		}
+	}
 }
 
 // Link returns what to hand out: what is on now on this channel.
@@ -269,5 +297,5 @@ func (o *Origin) Close() error {
 		b.stopWaiting()
 		b.mu.Unlock()
 	}
-	return errors.Join(err, removeOriginFile(o.dir, o.Token()), o.participant.Close())
+	return errors.Join(err, removeRunning(filepath.Join(o.dir, originFile), o.Token()), o.participant.Close())
 }

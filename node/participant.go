@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
+	"murmuration/node/archive"
 	"murmuration/node/shim"
 )
 
@@ -29,12 +31,14 @@ type participant struct {
 	shim    *shim.Server
 	library *library
 	started time.Time
+	removed func(i archive.Info, listed bool) // told of a recording that was deleted by hand; may be nil
 
 	mu      sync.Mutex
-	channel envelope.Channel  // what it is tuned to; a seed's first
-	title   string            // of the channel
-	link    mesh.Link         // to hand out
-	titles  map[string]string // of broadcasts whose title has changed, by id
+	channel envelope.Channel                // what it is tuned to; a seed's first
+	title   string                          // of the channel
+	link    mesh.Link                       // to hand out
+	titles  map[string]string               // of broadcasts whose title has changed, by id
+	opened  map[archive.Key]*shim.Broadcast // recordings that are open on the local face
 }
 
 func newParticipant(name string, role mesh.Role, cfg Config) (*participant, error) {
@@ -66,6 +70,7 @@ func newParticipant(name string, role mesh.Role, cfg Config) (*participant, erro
 	if err := p.openLibrary(metrics); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	p.serveAPI(p.apiRoutes())
 	p.log.Info("started", "role", name, "peer", p.mesh.ID(), "http", p.shim.Addr(), "token", cfg.Token)
 	return p, nil
 }
@@ -73,6 +78,13 @@ func newParticipant(name string, role mesh.Role, cfg Config) (*participant, erro
 // openLibrary opens what is kept, and serves it to other nodes and to players.
 func (p *participant) openLibrary(metrics prometheus.Registerer) (err error) {
 	if p.library, err = openLibrary(p.cfg.Recordings, p.mesh, p.cfg.Upload, metrics, p.log); err != nil {
+		if errors.Is(err, archive.ErrLocked) {
+			without := map[string]string{"viewer": "leave out --record", "replay": "leave out --keep"}[p.name]
+			if without == "" {
+				without = "keep none with --no-record"
+			}
+			return fmt.Errorf("%w: choose another folder with --recordings, or %s", err, without)
+		}
 		return err
 	}
 	h, err := p.library.gateway()
@@ -88,11 +100,25 @@ func (p *participant) openLibrary(metrics prometheus.Registerer) (err error) {
 	})
 	p.shim.Handle("GET /ipfs/", patient)
 	p.shim.Handle("GET /ipns/", patient)
+	if p.library.store == nil {
+		return nil
+	}
+	if err := writeRunning(p.runningFile(), p.running()); err != nil {
+		p.log.Warn("murmur recordings cannot change what is kept while this runs", "err", err) // a full disk, say
+	}
 	return nil
 }
 
 // contentTimeout bounds the sending of one file of a recording.
 const contentTimeout = time.Hour
+
+// runningFile is the file by which programs find who has the recordings open.
+func (p *participant) runningFile() string { return filepath.Join(p.library.cfg.Dir, runningFile) }
+
+// running tells programs on the same machine where this participant takes requests.
+func (p *participant) running() Running {
+	return Running{Role: p.name, API: strings.TrimSuffix(p.PageURL(), "/"), Token: p.Token()}
+}
 
 // explainListen turns what the system said about an address into what to do about it.
 func explainListen(err error, flag string) error {
@@ -105,10 +131,14 @@ func explainListen(err error, flag string) error {
 // run serves HTTP and the role's own work until ctx ends or one of them fails.
 func (p *participant) run(ctx context.Context, work ...func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, w := range append(work, p.shim.Serve, p.library.balance) {
+	for _, w := range append(work, p.shim.Serve, p.library.balance, p.upkeep) {
 		group.Go(func() error { return w(ctx) })
 	}
 	return group.Wait()
+}
+
+func (p *participant) upkeep(ctx context.Context) error {
+	return p.library.upkeep(ctx, p.cfg.Tell, p.shim.Changed)
 }
 
 // PageURL returns the address of the page, with a slash at its end.
@@ -121,6 +151,9 @@ func (p *participant) Token() string { return p.cfg.Token }
 func (p *participant) Close() error {
 	errs := []error{closed(p.shim.Close())}
 	if p.library != nil {
+		if p.library.store != nil { // while the lock keeps others from writing theirs
+			errs = append(errs, removeRunning(p.runningFile(), p.Token()))
+		}
 		errs = append(errs, p.library.close())
 	}
 	errs = append(errs, closed(p.mesh.Close()))

@@ -235,6 +235,9 @@ func (p *past) Chunks(ctx context.Context, from, to playlist.ID) ([]envelope.Chu
 	}
 	track := p.track.Load()
 	if track == nil {
+		if _, ok := p.kept(); !ok {
+			return nil, fmt.Errorf("%w: %w", shim.ErrGone, errPast) // deleted meanwhile
+		}
 		return nil, errPast
 	}
 	chunks, err := track.FetchChunks(ctx, first, last)

@@ -2,7 +2,10 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"github.com/ipfs/go-cid"
 
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
@@ -12,10 +15,7 @@ import (
 
 // openRecorded opens a broadcast that is over on the local face, from its recording here.
 func (p *participant) openRecorded(id string) bool {
-	if p.library == nil || p.library.store == nil {
-		return false
-	}
-	for _, i := range p.library.store.List() {
+	for _, i := range p.keptInfos() {
 		if i.Key.Broadcast != id {
 			continue
 		}
@@ -28,9 +28,16 @@ func (p *participant) openRecorded(id string) bool {
 			p.log.Warn("recording not opened", "broadcast", id, "err", err)
 			return false
 		}
-		if err := p.library.fillRecorded(face, rec); err != nil {
+		p.mu.Lock()
+		if p.opened == nil {
+			p.opened = map[archive.Key]*shim.Broadcast{}
+		}
+		p.opened[i.Key] = face
+		p.mu.Unlock()
+		if err := p.library.fillRecorded(face, rec, func() { p.shut(i.Key, face) }); err != nil {
 			p.log.Warn("recording not opened", "broadcast", id, "err", err)
 			face.Close()
+			p.shut(i.Key, face)
 			return false
 		}
 		return true
@@ -38,16 +45,49 @@ func (p *participant) openRecorded(id string) bool {
 	return false
 }
 
-// fillRecorded gives a recording's tracks to the face: by their envelopes where these are here, else by the view.
-func (l *library) fillRecorded(face *shim.Broadcast, rec *archive.Recording) error {
+// shelved is the history of a track that is only a recording. The local face closes it when nobody has asked for long.
+type shelved struct {
+	shim.History
+	shut func()
+}
+
+// Close implements io.Closer.
+func (r shelved) Close() error {
+	r.shut()
+	return nil
+}
+
+// shut notes that a recording is no longer open on the local face.
+func (p *participant) shut(k archive.Key, face *shim.Broadcast) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened[k] == face {
+		delete(p.opened, k)
+	}
+}
+
+// takeDown takes a recording that is gone off the local face.
+func (p *participant) takeDown(k archive.Key) {
+	p.mu.Lock()
+	face := p.opened[k]
+	p.mu.Unlock()
+	if face != nil {
+		face.Close()
+	}
+}
+
+// fillRecorded gives a recording's tracks to the face: by their envelopes where these are here, else by the view. Shut is
+// called when the face has closed one.
+func (l *library) fillRecorded(face *shim.Broadcast, rec *archive.Recording, shut func()) error {
+	recording := func() (*archive.Recording, bool) { return l.store.Lookup(rec.Key()) }
 	withLog := 0
 	for _, t := range rec.Info().Tracks {
 		if _, ok := rec.Track(t.Name); !ok {
 			continue
 		}
 		withLog++
-		past := &past{name: t.Name, recording: func() (*archive.Recording, bool) { return rec, true }}
-		if err := face.Recorded(shim.TrackInfo{Name: t.Name}, past, history{past}); err != nil {
+		past := &past{name: t.Name, recording: recording}
+		if err := face.Recorded(shim.TrackInfo{Name: t.Name}, past, shelved{history{past}, shut}); err != nil {
 			return err
 		}
 	}
@@ -61,12 +101,25 @@ func (l *library) fillRecorded(face *shim.Broadcast, rec *archive.Recording) err
 		return err
 	}
 	for _, t := range view.Tracks {
-		v := viewPast{parts: t.Parts, get: l.Get}
-		if err := face.Recorded(shim.TrackInfo{Name: t.Info.Name}, v, v); err != nil {
+		v := viewPast{parts: t.Parts, get: l.blockOf(recording)}
+		if err := face.Recorded(shim.TrackInfo{Name: t.Info.Name}, v, shelved{v, shut}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// blockOf reads blocks of a recording that may be deleted meanwhile.
+func (l *library) blockOf(recording func() (*archive.Recording, bool)) func(context.Context, cid.Cid) ([]byte, error) {
+	return func(ctx context.Context, c cid.Cid) ([]byte, error) {
+		b, err := l.Get(ctx, c)
+		if err != nil {
+			if _, ok := recording(); !ok {
+				return nil, fmt.Errorf("%w: %w", shim.ErrGone, errPast)
+			}
+		}
+		return b, err
+	}
 }
 
 // viewTimeout bounds the reading of a view from this disk.
@@ -74,6 +127,7 @@ const viewTimeout = 10 * time.Second
 
 // tell puts the recordings into the status: those that are here, those that the channel lists, and what a replay plays.
 func (l *library) tell(s *shim.Status, channel envelope.Channel) {
+	s.Recordings = []shim.RecordingStatus{}
 	if l == nil {
 		return
 	}

@@ -155,6 +155,21 @@ func (o *Origin) publishRecording(rec *archive.Recording) error {
 	return err
 }
 
+// recordingRemoved takes a recording that was deleted by hand off the channel: out of its record and its name, and its
+// broadcast off the page, where the last minutes of it may still be in memory.
+func (o *Origin) recordingRemoved(i archive.Info, listed bool) {
+	if i.Key.Channel != o.feed.Channel() || listed {
+		return
+	}
+	if b := o.broadcastByID(i.Key.Broadcast); b != nil {
+		b.hide()
+	}
+	if err := o.announce(); err != nil {
+		o.log.Warn("channel record not published", "err", err) // it is tried again every ten seconds
+	}
+	go o.publishName()
+}
+
 // publishName points the channel's IPNS name at its record, which lists the recordings.
 func (o *Origin) publishName() {
 	rec, ok := o.feed.Latest()
@@ -180,11 +195,16 @@ const (
 )
 
 // listRecordings returns what the channel record is to list, oldest first: the recordings that are here, and those that
-// the last record listed, of another origin of this channel or of another disk. Where they are too many, the oldest go.
+// the last record listed, of another origin of this channel or of another disk, but for what was deleted here. Where they
+// are too many, the oldest go.
 func (o *Origin) listRecordings() []mesh.RecordingInfo {
-	list := o.library.kept(mesh.ChannelOf(o.cfg.ChannelKey))
+	channel := mesh.ChannelOf(o.cfg.ChannelKey)
+	list := o.library.kept(channel)
 	if last, ok := o.feed.Latest(); ok {
 		for _, r := range last.Recordings {
+			if _, withdrawn := o.library.deleted.has(archive.Key{Channel: channel, Broadcast: r.Broadcast}); withdrawn {
+				continue
+			}
 			if !slices.ContainsFunc(list, func(k mesh.RecordingInfo) bool { return k.Broadcast == r.Broadcast }) {
 				list = append(list, r)
 			}

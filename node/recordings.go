@@ -29,6 +29,10 @@ type Recordings struct {
 	// Disk is the most that they may take, in bytes. Default: all but a tenth of the disk.
 	Disk int64
 
+	// ScrubEvery is how often one of them is read through, to find damage while others still have what is lost.
+	// Default: daily.
+	ScrubEvery time.Duration
+
 	// Routing is the part taken in the IPFS DHT, by which strangers find recordings and channels.
 	Routing exchange.Routing
 

@@ -87,7 +87,10 @@ func (r *Replay) Find(ctx context.Context) (*unixfs.Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, replayWait)
 	defer cancel()
 	if err := r.find(ctx); err != nil {
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		if errors.Is(err, unixfs.ErrHostile) {
+			return nil, fmt.Errorf("%w: what is there is no recording of Murmuration's: %w", ErrNoRecording, err)
+		}
+		if ctx.Err() != nil { // whatever of what was under way says so first
 			err = fmt.Errorf("nobody that could be reached within %v has it: is a seed on, is the DHT allowed (--dht), or do you know a peer (--peer)?", replayWait)
 		}
 		return nil, fmt.Errorf("%w: %w", ErrNoRecording, err)

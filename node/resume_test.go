@@ -91,7 +91,7 @@ func TestResumeRecording(t *testing.T) {
 	stop()
 	stopOrigin()
 	o = newOrigin(t, again)
-	stopOrigin = run(t, o)
+	run(t, o)
 	before := recorded(o.status())
 	server, key = o.RTMP()
 	stop, _ = encoder(t, server, key)

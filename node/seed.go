@@ -57,7 +57,7 @@ func NewSeed(cfg SeedConfig) (*Seed, error) {
 
 // Run carries until ctx ends.
 func (s *Seed) Run(ctx context.Context) error {
-	var work []func(context.Context) error
+	work := []func(context.Context) error{s.library.report}
 	for _, f := range s.followers {
 		work = append(work, f.run)
 	}

@@ -51,7 +51,7 @@ func (v viewPast) Chunks(ctx context.Context, from, to playlist.ID) ([]envelope.
 func (v viewPast) chunk(ctx context.Context, id playlist.ID) (envelope.Chunk, error) {
 	i := sort.Search(len(v.parts), func(i int) bool { return !v.parts[i].ID().Less(id) })
 	if i == len(v.parts) || v.parts[i].ID() != id || !v.parts[i].Block.Defined() {
-		return envelope.Chunk{}, errPast
+		return envelope.Chunk{}, fmt.Errorf("%w: %w", shim.ErrGone, errPast) // the view has all that there will be
 	}
 	p := v.parts[i]
 	block, err := v.get(ctx, p.Block)

@@ -14,12 +14,14 @@ const (
 // bar returns what shows how far a long work on bytes is: a bar in place on a terminal, else a line now and again. A total
 // of zero is one that is not known.
 func (m *meter) bar(what string) func(done, total int64) {
+	every := dull
+	if m.terminal {
+		every = barEvery
+	} else {
+		m.last = m.began // what takes a moment needs no line
+	}
 	return func(done, total int64) {
 		now := time.Now()
-		every := dull
-		if m.terminal {
-			every = barEvery
-		}
 		if now.Sub(m.last) < every && (!m.terminal || done != total) {
 			return
 		}

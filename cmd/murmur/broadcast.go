@@ -84,7 +84,7 @@ func (c broadcastStartCmd) Run(e *env, parent *broadcastCmd) error {
 }
 
 // wait tells how the broadcast comes to life, until it is on air or over.
-func (c broadcastStartCmd) wait(e *env, api *originAPI, b broadcastInfo) error {
+func (c broadcastStartCmd) wait(e *env, api *nodeAPI, b broadcastInfo) error {
 	e.say("waiting   for the encoder; Ctrl-C stops the waiting, not the broadcast")
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()

@@ -175,7 +175,7 @@ func TestBroadcastCommands(t *testing.T) {
 	}
 }
 
-func found(t *testing.T, dir string) node.RunningOrigin {
+func found(t *testing.T, dir string) node.Running {
 	t.Helper()
 	r, err := node.FindOrigin(dir)
 	if err != nil {

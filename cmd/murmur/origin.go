@@ -9,17 +9,17 @@ import (
 
 type originCmd struct {
 	peerFlags     `set:"http=127.0.0.1:8480"`
-	storeFlags    `set:"record=true" set:"dht=auto"`
-	Listen        []string      `placeholder:"MULTIADDR" default:"/ip4/0.0.0.0/udp/4101/quic-v1,/ip4/0.0.0.0/tcp/4101" help:"Where viewers and seeds reach this origin (${default})."`
-	Title         string        `default:"Live" help:"Title of the broadcasts."`
-	ChannelKey    string        `type:"existingfile" placeholder:"FILE" help:"Channel key, to stand in for another origin (default: channel.key in --dir)."`
-	RTMP          string        `name:"rtmp" default:"127.0.0.1:1935" placeholder:"ADDR" help:"Where to take RTMP (${default}; 0.0.0.0:1935 for an encoder on another machine; off for none)."`
-	StreamKey     string        `placeholder:"KEY" help:"Stream key that the encoder must give (default: made once, kept in --dir)."`
-	Input         string        `placeholder:"FILE" help:"Take the feed from a .ts or .mp4 file, - for MPEG-TS on standard input, test for the built-in picture, instead of RTMP."`
-	Loop          bool          `help:"Start the --input file over at its end."`
-	Grace         time.Duration `default:"30s" help:"How long a feed that broke off may take to come back to the same broadcast."`
-	Webhook       []string      `placeholder:"URL" help:"Tell this URL of every broadcast's start, first picture, end and recording; may be repeated."`
-	WebhookSecret string        `placeholder:"SECRET" help:"Sign what webhooks are told (HMAC-SHA256, header Murmur-Signature); better set as MURMUR_WEBHOOK_SECRET."`
+	storeFlags    `set:"record=true" set:"dht=auto"` //nolint:staticcheck // kong takes several
+	Listen        []string                           `placeholder:"MULTIADDR" default:"/ip4/0.0.0.0/udp/4101/quic-v1,/ip4/0.0.0.0/tcp/4101" help:"Where viewers and seeds reach this origin (${default})."`
+	Title         string                             `default:"Live" help:"Title of the broadcasts."`
+	ChannelKey    string                             `type:"existingfile" placeholder:"FILE" help:"Channel key, to stand in for another origin (default: channel.key in --dir)."`
+	RTMP          string                             `name:"rtmp" default:"127.0.0.1:1935" placeholder:"ADDR" help:"Where to take RTMP (${default}; 0.0.0.0:1935 for an encoder on another machine; off for none)."`
+	StreamKey     string                             `placeholder:"KEY" help:"Stream key that the encoder must give (default: made once, kept in --dir)."`
+	Input         string                             `placeholder:"FILE" help:"Take the feed from a .ts or .mp4 file, - for MPEG-TS on standard input, test for the built-in picture, instead of RTMP."`
+	Loop          bool                               `help:"Start the --input file over at its end."`
+	Grace         time.Duration                      `default:"30s" help:"How long a feed that broke off may take to come back to the same broadcast."`
+	Webhook       []string                           `placeholder:"URL" help:"Tell this URL of every broadcast's start, first picture, end and recording; may be repeated."`
+	WebhookSecret string                             `placeholder:"SECRET" help:"Sign what webhooks are told (HMAC-SHA256, header Murmur-Signature); better set as MURMUR_WEBHOOK_SECRET."`
 }
 
 // Help is shown below the flags.

@@ -1,18 +1,18 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"murmuration/mesh"
 	"murmuration/node"
 	"murmuration/node/archive"
 )
@@ -36,90 +36,18 @@ type recordingsCmd struct {
 // Help is shown below the flags.
 func (recordingsCmd) Help() string {
 	return `A recording is named by its broadcast's id, the beginning of it, or its root CID.
-Looking, exporting and verifying work while an origin or a seed is running on the same folder; what changes the folder
-does not: stop it first, or let it do the work over its API (/api/v1/recordings).
+All of it works while an origin, a seed or a viewer has the recordings open: what changes them, that process is asked to
+do (it keeps its address and token in running.json in their folder). Only import needs it to be stopped.
+OTHERS in ls is how many others have a recording, by the IPFS DHT; only a running process knows.
 
 Examples:
   murmur recordings ls
   murmur recordings export 0mws4q talk.mp4                       the whole, nothing re-encoded
   murmur recordings export 0mws4q intro.mp4 --from 1m --to 3m30s
   murmur recordings export 0mws4q talk.car                       for: ipfs dag import talk.car
+  murmur recordings rm 0mws4q                                    also off the channel's list, where it is your channel's
+  murmur recordings rm 0mws4q --listed                           make room: seeds have it, so the channel goes on listing it
   murmur recordings verify`
-}
-
-// open opens the store, to look only or to change it.
-func (c recordingsCmd) open(e *env, change bool) (*archive.Store, error) {
-	dir := c.Recordings
-	if dir == "" {
-		var err error
-		if dir, err = node.DefaultRecordings(c.Dir); err != nil {
-			return nil, err
-		}
-	}
-	s, err := archive.Open(archive.Config{Dir: dir, ReadOnly: !change, Log: e.log})
-	if errors.Is(err, archive.ErrLocked) {
-		return nil, fmt.Errorf("%w: stop it, or let it do this over its API", err)
-	}
-	return s, err
-}
-
-// find returns the recording that a name means.
-func find(s *archive.Store, name string) (*archive.Recording, error) {
-	var found []archive.Info
-	for _, info := range s.List() {
-		id := info.Key.Broadcast
-		if id == name || info.Root.Defined() && info.Root.String() == name || info.Key.String() == name {
-			found = []archive.Info{info}
-			break
-		}
-		if len(name) >= 4 && strings.HasPrefix(id, name) {
-			found = append(found, info)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return nil, fmt.Errorf("%w: %s (murmur recordings ls lists them)", archive.ErrNotFound, name)
-	case 1:
-	default:
-		return nil, usageError{fmt.Errorf("%s is the beginning of %d recordings: give more of it", name, len(found))}
-	}
-	r, ok := s.Lookup(found[0].Key)
-	if !ok {
-		return nil, fmt.Errorf("%w: %s", archive.ErrNotFound, name)
-	}
-	return r, nil
-}
-
-// recordingJSON is a recording as --json prints it.
-type recordingJSON struct {
-	Broadcast string              `json:"broadcast"`
-	Channel   string              `json:"channel"`
-	Title     string              `json:"title"`
-	State     archive.State       `json:"state"`
-	Started   time.Time           `json:"started"`
-	Ended     *time.Time          `json:"ended"`
-	DurationS float64             `json:"duration_s"`
-	Bytes     int64               `json:"bytes"`
-	Media     int64               `json:"media_bytes"`
-	Root      string              `json:"root,omitempty"`
-	Pinned    bool                `json:"pinned"`
-	Own       bool                `json:"own"`
-	Missing   int                 `json:"missing_chunks"`
-	Tracks    []archive.TrackInfo `json:"tracks"`
-}
-
-func recordingOf(i archive.Info) recordingJSON {
-	r := recordingJSON{
-		Broadcast: i.Key.Broadcast, Channel: mesh.ChannelName(i.Key.Channel), Title: i.Title, State: i.State, Started: i.Started,
-		DurationS: i.Duration.Seconds(), Bytes: i.Size, Media: i.Media, Pinned: i.Pinned, Own: i.Own, Missing: i.Missing, Tracks: i.Tracks,
-	}
-	if i.Root.Defined() {
-		r.Root = i.Root.String()
-	}
-	if !i.Ended.IsZero() {
-		r.Ended = &i.Ended
-	}
-	return r
 }
 
 func printIndented(e *env, v any) error {
@@ -133,47 +61,73 @@ type recordingsLsCmd struct{}
 
 // Run is called by kong.
 func (recordingsLsCmd) Run(e *env, parent *recordingsCmd) error {
-	s, err := parent.open(e, false)
+	s, running, err := parent.look(e)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	list := s.List()
+	defer s.close()
+	list, err := s.list(e.ctx)
+	if err != nil {
+		return err
+	}
 	if parent.JSON {
-		all := []recordingJSON{}
-		for _, i := range list {
-			all = append(all, recordingOf(i))
-		}
-		return printIndented(e, all)
+		return printIndented(e, append([]node.KeptRecording{}, list...))
 	}
 	if len(list) == 0 {
 		e.say("There are no recordings yet: an origin and a seed keep what they carry.")
 		return nil
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "BROADCAST\tSTARTED\tLENGTH\tSIZE\tSTATE\tTITLE")
-	for _, i := range list {
-		fmt.Fprintf(w, "%s\t%s\t%v\t%v\t%s\t%s\n", i.Key.Broadcast, i.Started.Local().Format("2006-01-02 15:04"),
-			i.Duration.Round(time.Second), byteSize(i.Size), stateText(i), i.Title)
+	others := func(string) string { return "" }
+	if running {
+		others = func(cell string) string { return cell + "\t" }
+	}
+	fmt.Fprintf(w, "BROADCAST\tSTARTED\tLENGTH\tSIZE\tSTATE\t%sTITLE\n", others("OTHERS"))
+	var size int64
+	for _, r := range list {
+		size += r.Bytes
+		fmt.Fprintf(w, "%s\t%s\t%v\t%v\t%s\t%s%s\n", r.Broadcast, r.Started.Local().Format("2006-01-02 15:04"),
+			seconds(r.DurationS), byteSize(r.Bytes), stateText(r), others(othersText(r)), r.Title)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	u := s.Usage()
-	e.say("%d recordings, %v; %v free", u.Recordings, byteSize(u.Bytes), byteSize(u.Free))
+	e.say("%s, %v", plural(len(list), "recording"), byteSize(size))
 	return nil
 }
 
-// stateText says in a few words how far a recording is.
-func stateText(i archive.Info) string {
-	text := string(i.State)
-	if i.Missing > 0 {
-		text += fmt.Sprintf(", %d chunks missing", i.Missing)
+func seconds(s float64) time.Duration {
+	return time.Duration(s * float64(time.Second)).Round(time.Second)
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
 	}
-	if i.Pinned {
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// stateText says in a few words how far a recording is.
+func stateText(r node.KeptRecording) string {
+	text := string(r.State)
+	if r.Missing > 0 {
+		text += ", " + plural(r.Missing, "chunk") + " missing"
+	}
+	if r.Pinned {
 		text += ", pinned"
 	}
 	return text
+}
+
+// othersText says how many others have a recording.
+func othersText(r node.KeptRecording) string {
+	switch {
+	case r.Replicas == nil:
+		return "?"
+	case *r.Replicas >= 20: // as far as is counted
+		return "20+"
+	}
+	return strconv.Itoa(*r.Replicas)
 }
 
 type recordingsInfoCmd struct {
@@ -182,38 +136,44 @@ type recordingsInfoCmd struct {
 
 // Run is called by kong.
 func (c recordingsInfoCmd) Run(e *env, parent *recordingsCmd) error {
-	s, err := parent.open(e, false)
+	s, running, err := parent.look(e)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	r, err := find(s, c.Name)
+	defer s.close()
+	list, err := s.list(e.ctx)
 	if err != nil {
 		return err
 	}
-	i := r.Info()
+	r, err := find(list, c.Name)
+	if err != nil {
+		return err
+	}
 	if parent.JSON {
-		return printIndented(e, recordingOf(i))
+		return printIndented(e, r)
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
-	line("broadcast", "%s", i.Key.Broadcast)
-	line("title", "%s", i.Title)
-	line("channel", "%s", mesh.ChannelName(i.Key.Channel))
-	line("state", "%s", stateText(i))
-	line("started", "%s", i.Started.Local().Format(time.DateTime))
-	if !i.Ended.IsZero() {
-		line("ended", "%s", i.Ended.Local().Format(time.DateTime))
+	line("broadcast", "%s", r.Broadcast)
+	line("title", "%s", r.Title)
+	line("channel", "%s", r.Channel)
+	line("state", "%s", stateText(r))
+	line("started", "%s", r.Started.Local().Format(time.DateTime))
+	if r.Ended != nil {
+		line("ended", "%s", r.Ended.Local().Format(time.DateTime))
 	}
-	line("length", "%v", i.Duration.Round(time.Second))
-	line("size", "%v on disk, %v of media", byteSize(i.Size), byteSize(i.Media))
-	for _, t := range i.Tracks {
-		line("track", "%s: %d chunks, %v, %d missing", t.Name, t.Chunks, t.Duration.Round(time.Second), t.Missing)
+	line("length", "%v", seconds(r.DurationS))
+	line("size", "%v on disk, %v of media", byteSize(r.Bytes), byteSize(r.Media))
+	for _, t := range r.Tracks {
+		line("track", "%s: %s, %v, %d missing", t.Name, plural(t.Chunks, "chunk"), seconds(t.DurationS), t.Missing)
 	}
-	if i.Root.Defined() {
-		line("root", "%s", i.Root)
-		line("replay", "murmur replay %s", i.Root)
-		line("pin", "ipfs pin add %s", i.Root)
+	if running {
+		line("others", "%s", othersText(r))
+	}
+	if r.Root != "" {
+		line("root", "%s", r.Root)
+		line("replay", "murmur replay %s", r.Root)
+		line("pin", "ipfs pin add %s", r.Root)
 	}
 	return w.Flush()
 }
@@ -240,8 +200,17 @@ func (c recordingsExportCmd) Run(e *env, parent *recordingsCmd) error {
 	if err != nil {
 		return err
 	}
+	files := fileShelf{store: s}
 	defer s.Close()
-	r, err := find(s, c.Name)
+	list, err := files.list(e.ctx)
+	if err != nil {
+		return err
+	}
+	named, err := find(list, c.Name)
+	if err != nil {
+		return err
+	}
+	r, err := files.recording(named)
 	if err != nil {
 		return err
 	}
@@ -295,6 +264,9 @@ func (c recordingsImportCmd) Run(e *env, parent *recordingsCmd) error {
 		in = f
 	}
 	s, err := parent.open(e, true)
+	if errors.Is(err, archive.ErrLocked) {
+		return fmt.Errorf("%w: stop it first, or import into another folder with --recordings", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -317,21 +289,18 @@ func (c recordingsImportCmd) Run(e *env, parent *recordingsCmd) error {
 }
 
 type recordingsRmCmd struct {
-	Names []string `arg:"" name:"name" help:"Which: ids, their beginnings, or root CIDs."`
-	Force bool     `short:"f" help:"Delete pinned ones, too."`
+	Names  []string `arg:"" name:"name" help:"Which: ids, their beginnings, or root CIDs."`
+	Force  bool     `short:"f" help:"Delete pinned ones, too."`
+	Listed bool     `help:"Your channel goes on listing them, since others have them: to make room."`
 }
 
 // Run is called by kong.
 func (c recordingsRmCmd) Run(e *env, parent *recordingsCmd) error {
-	return parent.each(e, c.Names, func(s *archive.Store, r *archive.Recording) error {
-		i := r.Info()
-		if i.Pinned && !c.Force {
-			return fmt.Errorf("%s is pinned: murmur recordings unpin it first, or --force", i.Key.Broadcast)
-		}
-		if err := s.Remove(i.Key); err != nil {
+	return parent.each(e, c.Names, func(s shelf, r node.KeptRecording) error {
+		if err := s.remove(e.ctx, r, c.Force, c.Listed); err != nil {
 			return err
 		}
-		e.say("deleted   %s %q, %v", i.Key.Broadcast, i.Title, byteSize(i.Size))
+		e.say("deleted   %s %q, %v", r.Broadcast, r.Title, byteSize(r.Bytes))
 		return nil
 	})
 }
@@ -342,7 +311,13 @@ type recordingsPinCmd struct {
 
 // Run is called by kong.
 func (c recordingsPinCmd) Run(e *env, parent *recordingsCmd) error {
-	return parent.each(e, c.Names, func(s *archive.Store, r *archive.Recording) error { return s.Pin(r.Key(), true) })
+	return parent.each(e, c.Names, func(s shelf, r node.KeptRecording) error {
+		if err := s.pin(e.ctx, r, true); err != nil {
+			return err
+		}
+		e.say("pinned    %s %q", r.Broadcast, r.Title)
+		return nil
+	})
 }
 
 type recordingsUnpinCmd struct {
@@ -351,23 +326,35 @@ type recordingsUnpinCmd struct {
 
 // Run is called by kong.
 func (c recordingsUnpinCmd) Run(e *env, parent *recordingsCmd) error {
-	return parent.each(e, c.Names, func(s *archive.Store, r *archive.Recording) error { return s.Pin(r.Key(), false) })
+	return parent.each(e, c.Names, func(s shelf, r node.KeptRecording) error {
+		if err := s.pin(e.ctx, r, false); err != nil {
+			return err
+		}
+		e.say("unpinned  %s %q", r.Broadcast, r.Title)
+		return nil
+	})
 }
 
 // each changes the recordings that the names mean. All names are looked up before the first change.
-func (c recordingsCmd) each(e *env, names []string, do func(*archive.Store, *archive.Recording) error) error {
-	s, err := c.open(e, true)
+func (c recordingsCmd) each(e *env, names []string, do func(shelf, node.KeptRecording) error) error {
+	s, err := c.change(e)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	var all []*archive.Recording
+	defer s.close()
+	list, err := s.list(e.ctx)
+	if err != nil {
+		return err
+	}
+	var all []node.KeptRecording
 	for _, name := range names {
-		r, err := find(s, name)
+		r, err := find(list, name)
 		if err != nil {
 			return err
 		}
-		all = append(all, r)
+		if !slices.ContainsFunc(all, func(x node.KeptRecording) bool { return x.Channel == r.Channel && x.Broadcast == r.Broadcast }) {
+			all = append(all, r)
+		}
 	}
 	for _, r := range all {
 		if err := do(s, r); err != nil {
@@ -377,65 +364,120 @@ func (c recordingsCmd) each(e *env, names []string, do func(*archive.Store, *arc
 	return nil
 }
 
+// choose returns the recordings of a list that the names mean; no names mean all.
+func choose(list []node.KeptRecording, names []string) ([]node.KeptRecording, error) {
+	if len(names) == 0 {
+		return list, nil
+	}
+	var chosen []node.KeptRecording
+	for _, name := range names {
+		r, err := find(list, name)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, r)
+	}
+	return chosen, nil
+}
+
 type recordingsVerifyCmd struct {
 	Names []string `arg:"" optional:"" name:"name" help:"Which (default: all)."`
 }
 
-// Run is called by kong.
+// Run is called by kong. A process that has the recordings open checks them itself: it has to know what is damaged.
 func (c recordingsVerifyCmd) Run(e *env, parent *recordingsCmd) error {
-	s, err := parent.open(e, false)
+	s, running, err := parent.look(e)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	var all []*archive.Recording
-	for _, name := range c.Names {
-		r, err := find(s, name)
+	defer s.close()
+	list, err := s.list(e.ctx)
+	if err != nil {
+		return err
+	}
+	if list, err = choose(list, c.Names); err != nil {
+		return err
+	}
+	checked, bad := 0, 0
+	for _, r := range list {
+		if running && r.State == archive.Live && len(c.Names) == 0 {
+			e.say("%s  is live: not verified", r.Broadcast)
+			continue
+		}
+		found, err := verify(e, s, r)
 		if err != nil {
 			return err
 		}
-		all = append(all, r)
-	}
-	if len(c.Names) == 0 {
-		for _, i := range s.List() {
-			if r, ok := s.Lookup(i.Key); ok {
-				all = append(all, r)
-			}
-		}
-	}
-	bad := 0
-	for _, r := range all {
-		ok, err := verify(e.ctx, e, r)
-		if err != nil {
-			return err
-		}
-		if !ok {
+		checked++
+		if !found.ok {
 			bad++
+		}
+		if _, err := fmt.Fprintf(e.stdout, "%s  %d blocks, %v: %s\n", r.Broadcast, found.blocks, byteSize(found.bytes), found); err != nil {
+			return err
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %d recordings are damaged: a seed of the channel mends what it keeps, from others", bad, len(all))
+		return fmt.Errorf("%d of %s damaged: a seed of the channel mends what it keeps, from others", bad, plural(checked, "recording"))
 	}
 	return nil
 }
 
-func verify(ctx context.Context, e *env, r *archive.Recording) (bool, error) {
-	m := newMeter(e.stderr)
-	report, err := r.Verify(ctx, m.bar(r.Key().Broadcast))
-	m.clear()
-	if err != nil {
-		return false, err
-	}
+// finding is what came of a verification.
+type finding struct {
+	ok                                bool
+	blocks, damaged, unsigned, missed int
+	bytes, lost                       int64
+	view                              string
+}
+
+// String says it in a few words.
+func (f finding) String() string {
 	text := "ok"
-	if !report.OK() {
-		text = fmt.Sprintf("DAMAGED: %d blocks, %d without a valid signature, %v unreadable", len(report.Damaged), len(report.Unsigned), byteSize(report.Lost))
-		if report.View != nil {
-			text += ", " + report.View.Error()
+	if !f.ok {
+		text = fmt.Sprintf("DAMAGED: %s, %d without a valid signature, %v unreadable", plural(f.damaged, "block"), f.unsigned, byteSize(f.lost))
+		if f.view != "" {
+			text += ", " + f.view
 		}
 	}
-	if report.Missing > 0 {
-		text += fmt.Sprintf("; %d chunks missing", report.Missing)
+	if f.missed > 0 {
+		text += "; " + plural(f.missed, "chunk") + " missing"
 	}
-	_, err = fmt.Fprintf(e.stdout, "%s  %d blocks, %v: %s\n", r.Key().Broadcast, report.Blocks, byteSize(report.Bytes), text)
-	return report.OK(), err
+	return text
+}
+
+// verify checks a recording, with a bar.
+func verify(e *env, s shelf, r node.KeptRecording) (finding, error) {
+	m := newMeter(e.stderr)
+	defer m.clear()
+	bar := m.bar(r.Broadcast)
+	switch s := s.(type) {
+	case apiShelf:
+		now, err := s.verify(e.ctx, r, bar)
+		if err != nil {
+			return finding{}, err
+		}
+		c := now.Check
+		if c.OK == nil {
+			return finding{}, fmt.Errorf("%s: %s", r.Broadcast, c.Error)
+		}
+		return finding{*c.OK, c.Blocks, c.Damaged, c.Unsigned, now.Missing, c.DoneBytes, c.Lost, c.View}, nil
+	case fileShelf:
+		rec, err := s.recording(r)
+		if err != nil {
+			return finding{}, err
+		}
+		report, err := rec.Verify(e.ctx, bar)
+		if err != nil {
+			return finding{}, err
+		}
+		f := finding{
+			ok: report.OK(), blocks: report.Blocks, damaged: len(report.Damaged), unsigned: len(report.Unsigned),
+			missed: report.Missing, bytes: report.Bytes, lost: report.Lost,
+		}
+		if report.View != nil {
+			f.view = report.View.Error()
+		}
+		return f, nil
+	}
+	return finding{}, errors.ErrUnsupported
 }

@@ -4,10 +4,10 @@ import "murmuration/node"
 
 type seedCmd struct {
 	peerFlags  `set:"http=127.0.0.1:8482"`
-	storeFlags `set:"record=true" set:"dht=auto"`
-	Keep       string   `default:"all" placeholder:"all|N|DAYSd" help:"Which recordings of a channel to keep: all, the last N, or those of the last days, such as 30d (${default})."`
-	Links      []string `arg:"" name:"link" help:"One or more links: murmur://..."`
-	Listen     []string `placeholder:"MULTIADDR" default:"/ip4/0.0.0.0/udp/4102/quic-v1,/ip4/0.0.0.0/tcp/4102" help:"Where other peers reach this seed (${default})."`
+	storeFlags `set:"record=true" set:"dht=auto"` //nolint:staticcheck // kong takes several
+	Keep       string                             `default:"all" placeholder:"all|N|DAYSd" help:"Which recordings of a channel to keep: all, the last N, or those of the last days, such as 30d (${default})."`
+	Links      []string                           `arg:"" name:"link" help:"One or more links: murmur://..."`
+	Listen     []string                           `placeholder:"MULTIADDR" default:"/ip4/0.0.0.0/udp/4102/quic-v1,/ip4/0.0.0.0/tcp/4102" help:"Where other peers reach this seed (${default})."`
 }
 
 // Help is shown below the flags.

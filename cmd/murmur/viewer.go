@@ -4,10 +4,10 @@ import "murmuration/node"
 
 type viewerCmd struct {
 	peerFlags  `set:"http=127.0.0.1:8481"`
-	storeFlags `set:"record=false" set:"dht=off"`
-	Link       string   `arg:"" help:"The link you were given: murmur://..."`
-	Listen     []string `placeholder:"MULTIADDR" default:"/ip4/0.0.0.0/udp/0/quic-v1,/ip4/0.0.0.0/tcp/0" help:"Where other peers reach this one (${default})."`
-	Open       bool     `default:"true" negatable:"" help:"Open the page in the browser when there is one."`
+	storeFlags `set:"record=false" set:"dht=off"` //nolint:staticcheck // kong takes several
+	Link       string                             `arg:"" help:"The link you were given: murmur://..."`
+	Listen     []string                           `placeholder:"MULTIADDR" default:"/ip4/0.0.0.0/udp/0/quic-v1,/ip4/0.0.0.0/tcp/0" help:"Where other peers reach this one (${default})."`
+	Open       bool                               `default:"true" negatable:"" help:"Open the page in the browser when there is one."`
 }
 
 // Help is shown below the flags.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -265,6 +266,7 @@ func (r *Recording) setView(view *unixfs.View) error {
 		r.st = st
 		return err
 	}
+	r.beyond = maps.Clone(r.bad)
 	if err := r.ready(true); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -94,6 +95,10 @@ func (r *Recording) block(d digest, read bool) (section, []byte, error) {
 		right, err = sec.readBlock(r.f, b)
 	}
 	r.mu.RUnlock()
+	if errors.Is(err, ErrCorrupt) {
+		r.damage(d)
+		err = ErrNotFound
+	}
 	if err != nil {
 		return section{}, nil, err
 	}
@@ -125,7 +130,7 @@ func (r *Recording) seek(d digest) (section, error) {
 	}
 	sec, err := readSection(r.f, off, r.end)
 	if err != nil || sec.digest != d {
-		return section{}, ErrNotFound
+		return section{}, ErrCorrupt // it was there
 	}
 	return sec, nil
 }

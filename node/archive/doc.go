@@ -7,6 +7,8 @@
 //	DIR/lock                    flock, with the process that holds it
 //	DIR/CHANNEL/BROADCAST.car   the blocks: CARv2, its header and index written when the file is sealed
 //	DIR/CHANNEL/BROADCAST.json  title, times, pin, root: written whole or not at all
+//	DIR/running.json            package node's: address and token of the process that has the folder open
+//	DIR/deleted.json            package node's: what was deleted by hand and is not to come back
 //	DIR/catalog/N.run           which blocks are in which closed recording; made again where it is lost
 //
 // Every section of the CAR is a block under its CIDv1: raw (chunks, init segments, small files of the view), dag-cbor
@@ -23,6 +25,7 @@
 // # What damage costs
 //
 // Get, Has and the tracks never give a block whose hash differs: a damaged block counts as missing from the moment it
-// is found, by reading or by Verify, and an Append of its chunk heals it. Where even the framing of the file is
+// is found, by reading or by Verify, and an Append of its chunk heals it; so does another Adopt of the root, which fetches
+// what Info counts as Damaged and nothing else. Where even the framing of the file is
 // damaged, the scanner looks for the next section whose hash checks and goes on from there.
 package archive

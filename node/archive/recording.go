@@ -34,6 +34,7 @@ type Recording struct {
 	tracks  map[string]*chunks
 	waiting map[digest][]waiter // envelopes whose blocks are missing
 	bad     map[digest]struct{} // blocks found damaged, whatever is loaded
+	beyond  map[digest]struct{} // of these, envelopes that the view does without: no Adopt brings them
 	end     int64               // of the sections
 	dirty   int64               // bytes that a power cut may cost
 	junk    int64               // bytes between the sections that are none
@@ -65,13 +66,20 @@ func (r *Recording) info() Info {
 	if r.t != nil {
 		r.measure(&st)
 	}
+	damaged := 0
+	for d := range r.bad {
+		if _, ok := r.beyond[d]; !ok {
+			damaged++
+		}
+	}
 	if st.Whole {
-		st.Missing += len(r.bad)
+		st.Missing += damaged
 	}
 	info := Info{
 		Key: r.key, Title: st.Title, Started: st.Started, Ended: st.Ended, Duration: st.Duration, Size: st.Size,
 		Media: st.Media, State: st.State, Pinned: st.Pinned, Own: st.Own, Full: r.full,
 		Tracks: append([]TrackInfo(nil), st.Tracks...), Missing: st.Missing,
+		Damaged: damaged, Verified: st.Verified,
 	}
 	if st.Root != "" {
 		info.Root = st.root()

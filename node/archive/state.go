@@ -58,7 +58,9 @@ type Info struct {
 	Own      bool
 	Full     bool // the last Append found no room
 	Tracks   []TrackInfo
-	Missing  int // chunks known to be missing
+	Missing  int       // chunks known to be missing
+	Damaged  int       // blocks found damaged, or lost, since the store was opened; another Adopt of the root brings them back
+	Verified time.Time // when all of it was last read and checked; zero for never
 }
 
 // TrackInfo describes a track of a recording.
@@ -90,6 +92,7 @@ type state struct {
 	Duration time.Duration `json:"duration_ns"`
 	Missing  int           `json:"missing"`
 	Tracks   []TrackInfo   `json:"tracks,omitempty"`
+	Verified time.Time     `json:"verified,omitzero"`
 }
 
 const stateVersion = 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ipfs/go-cid"
 
@@ -26,8 +27,8 @@ func (r Report) OK() bool {
 	return len(r.Damaged) == 0 && len(r.Unsigned) == 0 && r.View == nil
 }
 
-// Verify reads all of the recording and checks all hashes, all signatures and the view. Damaged blocks count as missing
-// from then on. An index that does not agree with the blocks is written anew. Progress is in bytes.
+// Verify reads all of the recording and checks all hashes, all signatures and the view. Damaged blocks, and those of a
+// view that are not there, count as missing from then on. An index that does not agree with the blocks is written anew. Progress is in bytes.
 func (r *Recording) Verify(ctx context.Context, progress func(done, total int64)) (Report, error) {
 	r.work.Lock()
 	defer r.work.Unlock()
@@ -42,6 +43,11 @@ func (r *Recording) Verify(ctx context.Context, progress func(done, total int64)
 		rep.View = r.verifyView(ctx)
 		if ctx.Err() != nil {
 			return rep, ctx.Err()
+		}
+	}
+	if !r.s.cfg.ReadOnly {
+		if err := r.change(func(st *state) { st.Verified = time.Now().UTC() }); err != nil {
+			r.log.Warn("state not saved", "err", err)
 		}
 	}
 	rep.Missing = r.Info().Missing
@@ -122,17 +128,27 @@ func (r *Recording) verifySections(ctx context.Context, rep *Report, progress fu
 	return nil
 }
 
-// verifyView checks that every block that the view refers to is here.
+// verifyView checks that every block that the view refers to is here. What is not, though the root was once whole, counts
+// as damaged: even the name that it has in the file may be.
 func (r *Recording) verifyView(ctx context.Context) error {
 	view, err := r.View(ctx)
 	if err != nil {
+		if ctx.Err() == nil && r.Info().Damaged == 0 {
+			d, _, _ := asDigest(r.root())
+			r.damage(d)
+		}
 		return err
 	}
+	var lost error
 	for _, l := range view.Blocks() {
 		d, _, _ := asDigest(l.Cid)
 		if _, _, err := r.block(d, false); err != nil {
-			return notFound{l.Cid}
+			r.damage(d)
+			lost = notFound{l.Cid}
 		}
+	}
+	if lost != nil {
+		return lost
 	}
 	if view.Info.Signature != nil {
 		return view.Info.Verify(r.key.Channel)

@@ -16,7 +16,10 @@
 //	                         |
 //	                      ledger -> sim.Result, sim.Detail
 //
-// The engine sees a participant from outside only: chunks that are complete, bytes on streams, packets on the wire.
-// Which neighbour a chunk came from is read off the wire too (the packet that completed it), so that the same figures
-// come out for any dissemination inside of mesh.Node and for gossipsub.
+// Of a participant the engine sees chunks that are complete, bytes on streams and packets on the wire, the same for any
+// system. Mesh nodes also say who completed a chunk, over how many hops it came, and what the trees cost them; where a
+// participant does not say who brought a chunk, it is read off the wire: the packet that completed it.
+//
+// Hostile participants are mesh nodes too, behind a host that tampers with what they send: they advertise and grant, and
+// deliver nothing, or garbage.
 package stack

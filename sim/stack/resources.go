@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	garbage = 400     // percent of garbage over what is in use: collecting is a good part of a run's time
-	ceiling = 3 << 30 // bytes from which on memory counts more than time
+	garbage = 400        // percent of garbage over what is in use: collecting is a good part of a run's time
+	ceiling = 3600 << 20 // bytes from which on memory counts more than time: 200 peers are to fit in 4 GiB
 
 	// One processor at a time: a bubble's clock moves on when all of its goroutines wait, many times in a millisecond,
 	// and each time two processors would wait for one another. Measured, 30 peers: 7.1 s of one processor, 10.4 s of two.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	bsnetwork "github.com/ipfs/boxo/bitswap/network"
 	"github.com/ipfs/boxo/bitswap/network/bsnet"
@@ -104,6 +105,9 @@ func (x *Exchange) Learn(peers ...peer.AddrInfo) {
 		x.cfg.Host.Peerstore().AddAddrs(p.ID, p.Addrs, searchTTL)
 	}
 }
+
+// Served returns when the last block was sent to somebody; long ago where none was.
+func (x *Exchange) Served() time.Time { return time.Unix(0, x.metrics.sentAt.Load()) }
 
 // Added tells peers and sessions that wait for these blocks that Config.Blocks has them now. It need not be called for
 // blocks that nobody can have asked for yet.

@@ -1,6 +1,11 @@
 package exchange
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // metrics count what the exchange does. They count without a registry, too.
 type metrics struct {
@@ -8,6 +13,8 @@ type metrics struct {
 	bytes    *prometheus.CounterVec
 	provides *prometheus.CounterVec
 	cut      prometheus.Counter
+
+	sentAt atomic.Int64 // when the last block left, in Unix nanoseconds
 
 	registry   prometheus.Registerer
 	registered []prometheus.Collector
@@ -53,6 +60,9 @@ func (m *metrics) unregister() {
 }
 
 func (m *metrics) sent(blocks, bytes int) {
+	if blocks > 0 {
+		m.sentAt.Store(time.Now().UnixNano())
+	}
 	m.blocks.WithLabelValues("sent").Add(float64(blocks))
 	m.bytes.WithLabelValues("sent").Add(float64(bytes))
 }

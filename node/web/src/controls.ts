@@ -138,7 +138,7 @@ export class Controls {
     if (e.key === " " && (typing || on.closest("button, summary, a"))) return;
     const moves = e.key.startsWith("Arrow") || e.key === "Home" || e.key === "End";
     // The slider of the position has a tenth of a second as its step: its keys jump as they do everywhere.
-    if (moves && on !== timeline && (typing || on.closest("ul, .table"))) return;
+    if (moves && on !== timeline && (typing || on.closest(".peers, .table"))) return;
     if (typing && on.type === "text") return;
     const { player } = this;
     const at = player.video.currentTime;

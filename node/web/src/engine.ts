@@ -103,6 +103,12 @@ function patient(p: HlsConfig["fragLoadPolicy"]): HlsConfig["fragLoadPolicy"] {
   return { default: { ...p.default, ...patience } };
 }
 
+/**
+ * hls.js moves a live playlist by some milliseconds when it aligns it by its dates; a start that lies before the first
+ * fragment then means live to it.
+ */
+const leastPosition = 0.2;
+
 /** How to start. */
 export interface Start {
   /**
@@ -139,7 +145,7 @@ class HlsEngine implements Engine {
     private readonly handler: EngineHandler,
     start: Start,
   ) {
-    const position = start.newborn ? 0 : start.position;
+    const position = start.newborn ? 0 : start.position === null ? null : Math.max(start.position, leastPosition);
     const hls = new Hls(position === null ? config : { ...config, startPosition: position });
     this.hls = hls;
     this.follow(start.follow);

@@ -20,6 +20,11 @@ export function seconds(s: number | null): string {
   return Math.abs(s) < 9.95 ? s.toFixed(1) : s < 600 ? Math.round(s).toString() : clock(s);
 }
 
+/** The unit of what seconds() writes: from ten minutes on that is a clock's m:ss or h:mm:ss. */
+export function secondsUnit(s: number | null): "seconds" | "minutes" | "hours" {
+  return s === null || !(s >= 600) ? "seconds" : s < 3600 ? "minutes" : "hours";
+}
+
 /** h:mm:ss or m:ss. */
 export function clock(s: number): string {
   const t = Math.max(0, Math.floor(s));

@@ -9,7 +9,7 @@ import { type Trouble, canPlay } from "./engine";
 import { Feed } from "./feed";
 import { Flock } from "./flock";
 import { Gallery } from "./gallery";
-import { seconds, shortId, span } from "./format";
+import { seconds, secondsUnit, shortId, span } from "./format";
 import { Player } from "./player";
 import { hashOf, parseRoute } from "./route";
 import { initShare, renderShare } from "./share";
@@ -159,6 +159,8 @@ addEventListener("hashchange", () => {
   }
   render();
   byId("stage").scrollIntoView({ block: "nearest" });
+  // Off the card: the player's keys work again, and screen readers say what is shown now.
+  byId("title").focus({ preventScroll: true });
 });
 
 function render(): void {
@@ -183,6 +185,7 @@ function render(): void {
   const live = player.started && shown !== null && state !== "ended" && wish.what === "live";
   show(byId("now"), live);
   say(byId("now-latency"), seconds(shown));
+  say(byId("now-unit"), secondsUnit(shown));
   const playback = { latency: live ? shown : null, buffered: player.buffered(), started: player.started };
   swarm.playback(playback);
 

@@ -1,8 +1,8 @@
 // The right-hand side: delay, what was given, chunks, neighbours.
 
 import { Chart } from "./chart";
-import { byId, say } from "./dom";
-import { address, bytes, giving, millis, rate, seconds, shortId, whole } from "./format";
+import { byId, say, show } from "./dom";
+import { address, bytes, giving, millis, rate, seconds, secondsUnit, shortId, whole } from "./format";
 import { History } from "./history";
 import { Loom } from "./loom";
 import { drawRing } from "./ring";
@@ -43,11 +43,14 @@ export class Swarm {
   }
 
   playback(p: Playback): void {
-    say(byId("f-latency"), p.latency === null ? "–" : `${seconds(p.latency)} s`);
+    say(byId("f-latency"), p.latency === null ? "–" : `${seconds(p.latency)}${secondsUnit(p.latency) === "seconds" ? " s" : ""}`);
     say(byId("f-buffer"), p.started ? `${seconds(p.buffered)} s` : "–");
   }
 
   status(s: Status, b: Broadcast | undefined): void {
+    // Nothing is live in a replay.
+    show(byId("delay"), s.role !== "replay");
+    show(byId("chunks"), s.role !== "replay");
     const delay = b?.tracks.find((t) => t.delay)?.delay ?? null;
     say(byId("f-node"), millis(delay?.p50 ?? null));
 

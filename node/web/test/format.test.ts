@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { address, bytes, clock, giving, millis, rate, seconds, shortId, span } from "../src/format";
+import { address, bytes, clock, giving, millis, rate, seconds, secondsUnit, shortId, span } from "../src/format";
 
 describe("bytes", () => {
   it.each([
@@ -84,3 +84,13 @@ it("shortens long ids at the middle", () => {
   expect(shortId("12D3KooWQ7xL2yWvS5sB8hTq")).toBe("12D3…sB8hTq");
   expect(shortId("short")).toBe("short");
 });
+
+it.each([
+  [null, "seconds"],
+  [NaN, "seconds"],
+  [1.3, "seconds"],
+  [599, "seconds"],
+  [600, "minutes"],
+  [3599, "minutes"],
+  [3600, "hours"],
+])("reads %s in %s", (v, want) => expect(secondsUnit(v)).toBe(want));
