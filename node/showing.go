@@ -23,6 +23,9 @@ type showing struct {
 
 	mending context.Context // of what fills gaps, until hide
 	stop    context.CancelFunc
+
+	first envelope.ID          // that was received
+	taken [endLast]envelope.ID // the last ones, by seq
 }
 
 // show joins a broadcast's main track and opens it on the local face. Recording returns what is kept of it; it may be nil.
@@ -92,18 +95,55 @@ func (s *showing) receive(ctx context.Context, p *participant) error {
 			return err
 		}
 		if first {
-			first = false
+			first, s.first = false, c.ID()
 			p.log.Info("first chunk", "broadcast", s.info.ID, "chunk", c.ID(), "age", time.Since(c.Captured))
 			p.shim.Changed()
 		}
-		s.keep(c, p)
-		if err := s.push(c); err != nil {
-			// A chunk that cannot be shown is a gap on the page; it is relayed all the same.
-			p.log.Warn("chunk not shown", "broadcast", s.info.ID, "chunk", c.ID(), "err", err)
-		}
 		if c.Flags.Has(envelope.End) {
+			s.awaitLast(ctx, p, c.ID())
+			s.take(p, c)
 			return nil
 		}
+		s.take(p, c)
+	}
+}
+
+// take keeps and shows a chunk.
+func (s *showing) take(p *participant, c envelope.Chunk) {
+	s.taken[c.Seq%endLast] = c.ID()
+	s.keep(c, p)
+	if err := s.push(c); err != nil {
+		// A chunk that cannot be shown is a gap on the page; it is relayed all the same.
+		p.log.Warn("chunk not shown", "broadcast", s.info.ID, "chunk", c.ID(), "err", err)
+	}
+}
+
+const (
+	// endHold is how long the end mark waits for the last chunks: it is small, and overtakes them. After it the list of
+	// the broadcast is closed, and what comes later is never shown.
+	endHold = 800 * time.Millisecond
+	// endLast is how many chunks are waited for.
+	endLast = 8
+)
+
+// awaitLast takes what comes until the last chunks before the end mark are there.
+func (s *showing) awaitLast(ctx context.Context, p *participant, end envelope.ID) {
+	ctx, cancel := context.WithTimeout(ctx, endHold)
+	defer cancel()
+	lacks := func() bool {
+		for n := uint64(1); n <= min(endLast, end.Seq); n++ {
+			if id := (envelope.ID{Epoch: end.Epoch, Seq: end.Seq - n}); !id.Less(s.first) && s.taken[id.Seq%endLast] != id {
+				return true
+			}
+		}
+		return false
+	}
+	for lacks() {
+		c, err := s.track.Next(ctx)
+		if err != nil {
+			return
+		}
+		s.take(p, c)
 	}
 }
 

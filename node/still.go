@@ -64,10 +64,10 @@ type poser struct {
 
 // take looks at the next chunk and returns the MP4 of the poster if it is the one.
 func (p *poser) take(c envelope.Chunk) []byte {
-	if p.done || c.Timescale == 0 || len(c.Init) == 0 {
+	if p.done || c.Timescale == 0 {
 		return nil
 	}
-	if p.at >= unixfs.PosterAfter && c.Flags.Has(envelope.Independent) {
+	if p.at >= unixfs.PosterAfter && c.Flags.Has(envelope.Independent) && len(c.Init) > 0 {
 		p.done = true
 		return append(append(make([]byte, 0, len(c.Init)+len(c.Block)), c.Init...), c.Block...)
 	}

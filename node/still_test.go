@@ -52,10 +52,10 @@ func TestPoserTakesTheFirstPictureAfterAWhile(t *testing.T) {
 	for seq := range uint64(80) {
 		c := envelope.Chunk{
 			Envelope: &envelope.Envelope{Seq: seq, Timescale: 1000, Duration: 250},
-			Block:    []byte("block"), Init: []byte("init"),
+			Block:    []byte("block"),
 		}
 		if seq%8 == 0 {
-			c.Flags = envelope.Independent
+			c.Flags, c.Init = envelope.Independent, []byte("init")
 		}
 		if mp4 := p.take(c); mp4 != nil {
 			taken = append(taken, seq)

@@ -24,7 +24,8 @@ const (
 type listedRecording struct {
 	Broadcast, State, Root string
 	DurationS              float64 `json:"duration_s"`
-	Bytes, Media           int64
+	Bytes                  int64
+	Media                  int64 `json:"media_bytes"`
 	Pinned                 bool
 }
 
@@ -83,7 +84,7 @@ func checkCommands(t *testing.T, dir, id, root string, pushed frames) {
 	})
 	t.Run("two", func(t *testing.T) {
 		// The lock is a running origin's: looking is allowed, changing is not, nor is a second origin.
-		s := newStage(t, "--recordings", filepath.Join(dir, "recordings"))
+		newStage(t, "--recordings", filepath.Join(dir, "recordings"))
 		if list := listRecordings(t, dir); len(list) != 1 {
 			t.Errorf("ls beside an origin: %+v", list)
 		}
@@ -100,7 +101,6 @@ func checkCommands(t *testing.T, dir, id, root string, pushed frames) {
 		case <-time.After(patience * 10 * time.Second):
 			t.Errorf("the second origin runs on:\n%s", second.output())
 		}
-		_ = s
 	})
 	t.Run("rm", func(t *testing.T) {
 		recordings(t, dir, "rm", id[:8])
@@ -171,7 +171,7 @@ func checkCAR(t *testing.T, dir, id, root string) {
 		data []byte
 		line string
 	}{
-		{"flipped", flipped, "mismatch in content integrity"},
+		{"flipped", flipped, "CAR: mismatch in content integrity"},
 		{"torn", whole[:len(whole)*2/3], "the CAR is torn"},
 		{"text", []byte("this is no CAR file, whatever its name says\n"), "this is no CAR"},
 		{"empty", nil, "this is no CAR"},

@@ -170,7 +170,7 @@ func (b *browser) rewind(t testing.TB, page string) {
 		t.Log("the page does not go back: it is the plain one")
 		return
 	}
-	b.until(20*time.Second, `window.murmur && window.murmur.videoTime > 0 && document.querySelector('video').seekable.length > 0`)
+	b.until(20*time.Second, `window.murmur && window.murmur.videoTime > 0 && window.murmur.latency() < 6`)
 	eval[bool](b, `(() => {
 		const v = document.querySelector('video'), start = v.seekable.start(0), from = performance.now();
 		window.back = {from: v.currentTime, start, length: v.seekable.end(0) - start, took: 0};
