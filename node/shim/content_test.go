@@ -13,7 +13,10 @@ func TestContent(t *testing.T) {
 		origin string
 		code   int
 	}{
-		{false, "", 200}, {true, "", 200}, {false, "https://elsewhere.example", 403}, {true, "https://elsewhere.example", 200},
+		{false, "", 200},
+		{true, "", 200},
+		{false, "https://elsewhere.example", 403},
+		{true, "https://elsewhere.example", 200},
 		{false, "http://127.0.0.1:8480", 200},
 	} {
 		s, err := New(Config{Listen: "127.0.0.1:0", OpenContent: test.open})
@@ -22,7 +25,7 @@ func TestContent(t *testing.T) {
 		}
 		defer s.Close()
 		s.Handle("GET /ipfs/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Security-Policy", "sandbox") }))
-		r := httptest.NewRequest("GET", "http://127.0.0.1:8480/ipfs/bafkqaaa", nil)
+		r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1:8480/ipfs/bafkqaaa", nil)
 		if test.origin != "" {
 			r.Header.Set("Origin", test.origin)
 		}
