@@ -16,7 +16,7 @@ import (
 const (
 	backlogTries = 6                      // peers asked for the last seconds, before the topic has to do
 	backlogPause = 300 * time.Millisecond // after an answer without chunks; it doubles, up to gapRetryMax
-	shunFor      = 5 * time.Second        // a peer that failed is asked last for so long
+	shunFor      = 5 * time.Second        // a peer that failed, or had nothing, is asked last for so long
 )
 
 // watch wakes run when a neighbour comes to the topic: it may be the first one that can be asked.
@@ -168,7 +168,9 @@ func (f *filler) pick(now time.Time) (peer.ID, bool) {
 // took takes note of an answer.
 func (f *filler) took(a answer, now time.Time) {
 	t := f.t
-	if !a.ok || a.backlog && a.got == 0 {
+	// Who had nothing to fill a gap with is asked last for a while: where few have a chunk, chance alone would ask the
+	// same ones again and again.
+	if !a.ok || a.got == 0 && (a.backlog || a.what.kind == fetchGap) {
 		f.shun[a.from] = now.Add(shunFor)
 	}
 	result := "empty"

@@ -418,15 +418,20 @@ func TestFetch(t *testing.T) {
 				t.Errorf("%s: %d after %v", name, a.code, a.took)
 			}
 		}
-		if f := r.fetches; f.size > fetchMemory || len(f.flights) > 0 || f.waiting > 0 {
+		f := r.fetches
+		f.mu.Lock()
+		if f.size > fetchMemory || len(f.flights) > 0 || f.waiting > 0 {
 			t.Errorf("%d bytes, %d flights, %d waiting", f.size, len(f.flights), f.waiting)
 		}
+		f.mu.Unlock()
 		// Who goes takes a fetch along that nobody else waits for.
 		h.set(func() { h.refuse, h.short, h.delay = nil, false, time.Minute })
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
 		r.do(ctx, "GET", uri(5))
 		synctest.Wait()
+		r.fetches.mu.Lock()
+		defer r.fetches.mu.Unlock()
 		if r.fetches.waiting > 0 {
 			t.Error("a fetch goes on for nobody")
 		}
