@@ -83,13 +83,20 @@ func checkCommands(t *testing.T, dir, id, root string, pushed frames) {
 		}
 	})
 	t.Run("two", func(t *testing.T) {
-		// The lock is a running origin's: looking is allowed, changing is not, nor is a second origin.
+		// The lock is a running origin's: pins go over its API, importing is refused, and so is a second origin.
 		newStage(t, "--recordings", filepath.Join(dir, "recordings"))
 		if list := listRecordings(t, dir); len(list) != 1 {
 			t.Errorf("ls beside an origin: %+v", list)
 		}
 		recordings(t, dir, "verify", id)
-		refused(t, exitStore, "in use by another process", dir, "pin", id)
+		recordings(t, dir, "pin", id)
+		if !listRecordings(t, dir)[0].Pinned {
+			t.Error("it is not pinned")
+		}
+		recordings(t, dir, "unpin", id)
+		file := filepath.Join(t.TempDir(), "talk.car")
+		recordings(t, dir, "export", id, file)
+		refused(t, exitStore, "in use by another process", dir, "import", file)
 		second := start(t, "second origin", murmur, "origin", "--dir", t.TempDir(), "--recordings", filepath.Join(dir, "recordings"), "--dht", "off",
 			"--no-mdns", "--listen", loopback, "--http", "127.0.0.1:0", "--rtmp", "127.0.0.1:0")
 		select {
