@@ -311,11 +311,16 @@ type recordingsPinCmd struct {
 
 // Run is called by kong.
 func (c recordingsPinCmd) Run(e *env, parent *recordingsCmd) error {
-	return parent.each(e, c.Names, func(s shelf, r node.KeptRecording) error {
-		if err := s.pin(e.ctx, r, true); err != nil {
+	return parent.setPinned(e, c.Names, true, "pinned    ")
+}
+
+// setPinned pins recordings or lets them go, and says so of each.
+func (c recordingsCmd) setPinned(e *env, names []string, pinned bool, done string) error {
+	return c.each(e, names, func(s shelf, r node.KeptRecording) error {
+		if err := s.pin(e.ctx, r, pinned); err != nil {
 			return err
 		}
-		e.say("pinned    %s %q", r.Broadcast, r.Title)
+		e.say("%s%s %q", done, r.Broadcast, r.Title)
 		return nil
 	})
 }
@@ -326,13 +331,7 @@ type recordingsUnpinCmd struct {
 
 // Run is called by kong.
 func (c recordingsUnpinCmd) Run(e *env, parent *recordingsCmd) error {
-	return parent.each(e, c.Names, func(s shelf, r node.KeptRecording) error {
-		if err := s.pin(e.ctx, r, false); err != nil {
-			return err
-		}
-		e.say("unpinned  %s %q", r.Broadcast, r.Title)
-		return nil
-	})
+	return parent.setPinned(e, c.Names, false, "unpinned  ")
 }
 
 // each changes the recordings that the names mean. All names are looked up before the first change.

@@ -288,15 +288,23 @@ func (r *reader) Read(p []byte) (int, error) {
 }
 
 func (r *reader) Seek(offset int64, whence int) (int64, error) {
+	to, err := seek(r.at, r.size, offset, whence)
+	if err == nil {
+		r.at = to
+	}
+	return to, err
+}
+
+// seek returns where io.Seeker's arguments lead from at, in something of a size.
+func seek(at, size, offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
-		offset += r.at
+		offset += at
 	case io.SeekEnd:
-		offset += r.size
+		offset += size
 	}
 	if offset < 0 {
 		return 0, errors.New("seek before the start")
 	}
-	r.at = offset
 	return offset, nil
 }

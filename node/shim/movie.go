@@ -157,15 +157,9 @@ func (m *movie) open(i int) error {
 
 // Seek implements io.Seeker.
 func (m *movie) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += m.at
-	case io.SeekEnd:
-		offset += m.size
+	to, err := seek(m.at, m.size, offset, whence)
+	if err == nil {
+		m.at = to
 	}
-	if offset < 0 {
-		return 0, errors.New("seek before the start")
-	}
-	m.at = offset
-	return offset, nil
+	return to, err
 }
