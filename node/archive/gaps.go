@@ -81,3 +81,20 @@ func (r *Recording) gaps(c *chunks, closed bool) []Gap {
 func gap(epoch, from, to uint64) Gap {
 	return Gap{From: envelope.ID{Epoch: epoch, Seq: from}, To: envelope.ID{Epoch: epoch, Seq: to}}
 }
+
+// Rest returns the open gap after what is here of an epoch, be the broadcast live or not; false where the epoch has its end
+// mark, or nothing of it is here.
+func (t *Track) Rest(epoch uint64) (g Gap, ok bool) {
+	t.view(func(c *chunks) {
+		i, found := c.findEpoch(epoch)
+		if !found {
+			return
+		}
+		last, found := c.epochs[i].newest()
+		if found && !last.flags.Has(envelope.End) {
+			g, ok = gap(epoch, last.seq+1, envelope.MaxInteger), true
+			g.Open = true
+		}
+	})
+	return g, ok
+}
