@@ -34,6 +34,8 @@ type library struct {
 	checks   checks
 	stills   *stills // nil where no pictures can be made
 
+	importing sync.Mutex // one import at a time
+
 	mu       sync.Mutex
 	records  map[envelope.Channel]mesh.Record // the newest of each channel that is followed
 	bulletin block                            // the own channel's record, as its IPNS name points at it
