@@ -35,6 +35,7 @@ type library struct {
 	stills   *stills // nil where no pictures can be made
 
 	importing sync.Mutex // one import at a time
+	strain    strain     // of the link, by what is live
 
 	mu       sync.Mutex
 	records  map[envelope.Channel]mesh.Record // the newest of each channel that is followed
