@@ -27,6 +27,7 @@ func (p *participant) apiRoutes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"GET /api/v1/openapi.json":            p.showDescription,
 		"GET /api/v1/recordings":              p.listRecordings,
+		"POST /api/v1/recordings":             p.postRecording,
 		"GET /api/v1/recordings/{id}":         p.showRecording,
 		"PATCH /api/v1/recordings/{id}":       p.patchRecording,
 		"DELETE /api/v1/recordings/{id}":      p.deleteRecording,

@@ -78,7 +78,7 @@ func (p *participant) describeKept(i archive.Info) KeptRecording {
 	r.Playlist = "/b/" + r.Broadcast + "/index.m3u8"
 	if r.Root != "" {
 		at := "/ipfs/" + r.Root
-		r.Poster, r.MP4, r.CAR = at+poster, at+"/recording.mp4", at+"?format=car"
+		r.Poster, r.MP4, r.CAR = p.library.poster(i.Root), at+"/recording.mp4", at+"?format=car"
 		if n, known := p.library.replicasOf(i.Root); known {
 			r.Replicas = &n
 		}

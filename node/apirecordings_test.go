@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -252,6 +253,63 @@ func TestRecordingsAPIOfSeed(t *testing.T) {
 	until(t, again.PageURL(), "the list", func(s shim.Status) bool { return len(s.Recordings) == 1 })
 	if r, ok := again.library.keeper(o.feed.Channel(), func(string) {}, func() {}).next(t.Context()); ok {
 		t.Errorf("it would be fetched again: %+v", r)
+	}
+}
+
+// TestImportByAPI: a running node takes in a recording as a CAR, checked, once, and no more than there is room for.
+func TestImportByAPI(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"})
+	run(t, o)
+	id := record(t, o)
+	rec, _ := o.library.store.Lookup(archive.Key{Channel: o.feed.Channel(), Broadcast: id})
+	var car bytes.Buffer
+	if err := rec.ExportCAR(t.Context(), &car, nil); err != nil {
+		t.Fatal(err)
+	}
+	other := newOrigin(t, OriginConfig{Config: local(t, "other"), RTMP: "127.0.0.1:0"})
+	run(t, other)
+	c := newClient(t, other)
+	post := func(query, kind, body string, want int) (*http.Response, []byte) {
+		t.Helper()
+		resp, text := c.raw("POST", "recordings"+query, other.Token(), kind, body)
+		if resp.StatusCode != want {
+			t.Errorf("%s, want %d: %s", resp.Status, want, text)
+		}
+		return resp, text
+	}
+	whole := car.String()
+	post("", "application/json", "{}", 415)
+	post("?pin=maybe", carType, whole, 422)
+	post("", carType, "", 422)
+	post("", carType, "no CAR", 422)
+	post("", carType, whole[:len(whole)/2], 422)
+	spoiled := []byte(whole)
+	spoiled[len(spoiled)/2] ^= 1
+	post("", carType, string(spoiled), 422)
+	other.library.importing.Lock()
+	post("", carType, whole, 409)
+	other.library.importing.Unlock()
+	other.library.cfg.Disk = int64(len(whole)) / 2
+	post("", carType, whole, 507)
+	other.library.cfg.Disk = 0
+	if resp, _ := c.raw("POST", "recordings", "wrong", carType, whole); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without the token: %s", resp.Status)
+	}
+	if list := c.recordings(); len(list) != 0 {
+		t.Fatalf("something was kept: %+v", list)
+	}
+	resp, text := post("?pin=true", carType, whole, 201)
+	var r KeptRecording
+	if err := json.Unmarshal(text, &r); err != nil || r.Broadcast != id || !r.Pinned || r.State != archive.Finished || resp.Header.Get("Location") != "/api/v1/recordings/"+r.Root {
+		t.Errorf("%v: %s", err, text)
+	}
+	post("", carType, whole, 201) // again
+	if list := c.recordings(); len(list) != 1 || !list[0].Pinned || list[0].Root != rec.Info().Root.String() {
+		t.Errorf("%+v", list)
+	}
+	if left, err := filepath.Glob(filepath.Join(other.library.cfg.Dir, "import-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

@@ -29,6 +29,7 @@ func (l *library) balance(ctx context.Context) error {
 			return nil
 		case now := <-tick.C:
 			tracks := l.mesh.Status().Tracks
+			l.strain.look(tracks, now)
 			sent := fragmentsSent(tracks)
 			l.exchange.SetUpload(spare(tracks, float64(max(0, sent-last))/balanceEvery.Seconds(), l.upload, now))
 			last = sent

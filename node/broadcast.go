@@ -58,7 +58,7 @@ type broadcast struct {
 	waiting *time.Timer   // for the encoder's return
 	full    error         // why a chunk was not published, said once
 	torn    bool          // chunks are not being recorded
-	healing bool          // what was not recorded is being looked for
+	mender  *mender       // looks for what was not recorded; nil before there is any
 }
 
 // Format implements ingest.Sink.
@@ -202,32 +202,37 @@ func (b *broadcast) keep(c envelope.Chunk) {
 
 // heal begins to fill the recording's gaps, which goes on until the broadcast ends. The caller holds b.mu.
 func (b *broadcast) heal() {
-	if b.healing || b.recording == nil || b.shown == nil {
+	if b.mender != nil || b.recording == nil || b.shown == nil {
 		return
 	}
 	rec, ok := b.recording()
 	if !ok {
 		return
 	}
-	b.healing = true
-	ctx, track := b.shown.mending, b.shown.track
+	m := newMender(rec, b.shown.track)
+	if b.cutter == nil {
+		m.resumed()
+	}
+	b.mender = m
+	ctx := b.shown.mending
 	go func() {
-		mendNow(ctx, rec, track)
-		mend(ctx, rec, track)
+		m.mend(ctx)
+		m.run(ctx)
 	}()
 }
 
 // healLast makes a last attempt to fill the recording's gaps, by what is in memory here and at the peers.
 func (b *broadcast) healLast(rec *archive.Recording) {
 	b.mu.Lock()
-	shown := b.shown
+	shown, m := b.shown, b.mender
 	b.mu.Unlock()
-	if shown == nil || rec.Info().Missing == 0 {
+	if shown == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(shown.mending, mendLast)
-	defer cancel()
-	mendNow(ctx, rec, shown.track)
+	if m == nil {
+		m = newMender(rec, shown.track)
+	}
+	m.finish(shown.mending)
 }
 
 // came notes that an encoder publishes.

@@ -160,7 +160,7 @@ func (f *follower) attend(ctx context.Context, w *watch, s *showing) {
 	forget := context.AfterFunc(w.gone, func() { time.AfterFunc(endWait, stop) })
 	defer forget()
 	if rec, ok := s.past.kept(); ok {
-		f.wg.Go(func() { mend(receiving, rec, s.track) })
+		f.wg.Go(func() { newMender(rec, s.track).run(receiving) })
 	}
 	err := s.receive(receiving, f.participant)
 	f.keep.wake()

@@ -207,7 +207,8 @@ func (k *keeper) fetch(ctx context.Context, r mesh.RecordingInfo) {
 	defer watchdog.Stop()
 	session := k.session(ctx)
 	defer session.Close() //nolint:errcheck // it ends with ctx
-	_, err := k.store.Adopt(ctx, key, r.Root, session, func(int64, int64) { watchdog.Reset(stalled) })
+	from := yielding{session, &k.strain, func() { watchdog.Reset(stalled) }}
+	_, err := k.store.Adopt(ctx, key, r.Root, from, func(int64, int64) { watchdog.Reset(stalled) })
 	if err != nil {
 		k.tried[r.Root] = time.Now()
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, archive.ErrFull) {

@@ -34,12 +34,16 @@ type library struct {
 	checks   checks
 	stills   *stills // nil where no pictures can be made
 
+	importing sync.Mutex // one import at a time
+	strain    strain     // of the link, by what is live
+
 	mu       sync.Mutex
 	records  map[envelope.Channel]mesh.Record // the newest of each channel that is followed
 	bulletin block                            // the own channel's record, as its IPNS name points at it
 	latest   block                            // the record that was asked for last by its channel's name here
 	replicas map[cid.Cid]int                  // how many others have it, as far as the DHT tells
 	playing  *mesh.RecordingInfo              // what a replay plays
+	posters  map[cid.Cid]bool                 // whether views that were looked at have one
 }
 
 // block is a small one that is kept in memory.
@@ -256,6 +260,8 @@ func (l *library) publishName(ctx context.Context, key ed25519.PrivateKey, rec m
 func (l *library) show(view *unixfs.View, root cid.Cid) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	_, poster := view.File(posterName)
+	l.posters = map[cid.Cid]bool{root: poster}
 	l.playing = &mesh.RecordingInfo{
 		Broadcast: view.Info.Broadcast, Title: view.Info.Title, Started: view.Info.Started, Duration: view.Info.Length(), Root: root,
 		Size: view.Size(),

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"murmuration/mesh"
@@ -15,10 +16,44 @@ const (
 	mendMost = 256
 	// mendLast is how long the last attempt may take, before the recording is finished.
 	mendLast = 5 * time.Second
+	// recallFor is how long peers are asked for the rest of an epoch that has no end mark: after a restart they come back
+	// one by one.
+	recallFor = time.Minute
 )
 
-// mend fills the gaps of a recording whose broadcast is on, until ctx ends.
-func mend(ctx context.Context, rec *archive.Recording, track *mesh.Track) {
+// mender fills the gaps of one recording: by what is still in memory, where the disk was full for a while, else from the
+// peers of the track.
+//
+// Where an epoch breaks off without an end mark, nobody here knows what is missing: a power cut takes the last second
+// from the disk of an origin, or of a seed, while others may have it. So they are asked what they have of that epoch above
+// what is here, until one has answered and some time has passed.
+type mender struct {
+	rec   *archive.Recording
+	track *mesh.Track
+
+	left  *uint64 // the newest epoch where an earlier process left it without an end mark; nil: there is none
+	began time.Time
+
+	mu     sync.Mutex      // one attempt at a time
+	silent map[uint64]bool // epochs of which the peers have said that they have no more
+}
+
+func newMender(rec *archive.Recording, track *mesh.Track) *mender {
+	return &mender{rec: rec, track: track, began: time.Now(), silent: map[uint64]bool{}}
+}
+
+// resumed notes that an earlier process of this node wrote the recording: nothing more will come of its newest epoch.
+func (m *mender) resumed() *mender {
+	if here, ok := m.rec.Track(mainTrack); ok {
+		if newest, ok := here.Newest(); ok {
+			m.left = &newest.Epoch
+		}
+	}
+	return m
+}
+
+// run fills gaps until ctx ends.
+func (m *mender) run(ctx context.Context) {
 	tick := time.NewTicker(mendEvery)
 	defer tick.Stop()
 	for {
@@ -27,48 +62,133 @@ func mend(ctx context.Context, rec *archive.Recording, track *mesh.Track) {
 			return
 		case <-tick.C:
 		}
-		mendNow(ctx, rec, track)
+		m.mend(ctx)
 	}
 }
 
-// mendNow fills what gaps it can: by what is still in memory, where the disk was full for a while, else from the peers of
-// the track.
-func mendNow(ctx context.Context, rec *archive.Recording, track *mesh.Track) {
-	here, ok := rec.Track(mainTrack)
-	if !ok || rec.Info().Full {
+// mend fills what gaps it can.
+func (m *mender) mend(ctx context.Context) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	here, ok := m.rec.Track(mainTrack)
+	if !ok || m.rec.Info().Full {
 		return
 	}
 	for _, gap := range here.Gaps() {
 		if gap.Open {
 			continue
 		}
-		chunks, _ := track.Window().Range(gap.From, gap.To, mendMost, 64<<20)
+		chunks, _ := m.track.Window().Range(gap.From, gap.To, mendMost, 64<<20)
 		for _, c := range chunks {
-			if _, err := rec.Append(c); err != nil {
+			if _, err := m.rec.Append(c); err != nil {
 				return
 			}
 		}
 	}
+	for _, gap := range m.open(here) {
+		if ctx.Err() == nil && (!m.silent[gap.From.Epoch] || time.Since(m.began) < recallFor) {
+			m.recall(ctx, gap)
+		}
+	}
 	for _, gap := range here.Gaps() {
-		if ctx.Err() != nil || !mendGap(ctx, rec, track, gap) {
+		if ctx.Err() != nil || !gap.Open && !m.fill(ctx, gap) {
 			return
 		}
 	}
 }
 
-// mendGap asks for a gap's chunks and reports whether they came. The mesh asks for the newest itself.
-func mendGap(ctx context.Context, rec *archive.Recording, track *mesh.Track, gap archive.Gap) bool {
-	if gap.Open {
-		return true
+// open returns the epochs that have no end mark and to which nothing more is added here, from the first chunk that is not
+// here on.
+func (m *mender) open(here *archive.Track) (list []archive.Gap) {
+	for _, gap := range here.Gaps() {
+		if gap.Open {
+			list = append(list, gap)
+		}
 	}
+	if m.left == nil || len(list) > 0 && list[len(list)-1].From.Epoch == *m.left {
+		return list
+	}
+	if gap, ok := here.Rest(*m.left); ok {
+		list = append(list, gap)
+	}
+	return list
+}
+
+// unasked reports whether no peer was asked yet for the rest of an epoch.
+func (m *mender) unasked() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	here, ok := m.rec.Track(mainTrack)
+	if !ok {
+		return false
+	}
+	for _, gap := range m.open(here) {
+		if !m.silent[gap.From.Epoch] {
+			return true
+		}
+	}
+	return false
+}
+
+// recall asks the peers what they have in an open gap, and for that. What the index tells is a hint: of a run that nobody
+// brings, nothing is kept.
+func (m *mender) recall(ctx context.Context, gap archive.Gap) {
+	if m.track.Status().Peers == 0 {
+		return
+	}
+	entries, _ := m.track.FetchIndex(ctx, gap.From, gap.To) // that there is nothing is an error, too
+	if ctx.Err() != nil {
+		return
+	}
+	brought := 0
+	for i := 0; i < len(entries); {
+		j := i + 1
+		for j < len(entries) && entries[j].Seq == entries[j-1].Seq+1 && entries[j].Epoch == entries[i].Epoch && j-i < mendMost {
+			j++
+		}
+		if !m.fill(ctx, archive.Gap{From: entries[i].ID(), To: entries[j-1].ID()}) {
+			break
+		}
+		brought += j - i
+		i = j
+	}
+	if brought == 0 {
+		m.silent[gap.From.Epoch] = true
+	}
+}
+
+// finish makes the last attempt, before the recording gets its view. After a restart it waits for a peer to ask.
+func (m *mender) finish(ctx context.Context) {
+	if !m.unasked() && m.rec.Info().Missing == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, mendLast)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		m.mend(ctx)
+		if !m.unasked() {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// fill asks for a gap's chunks and reports whether they came. The mesh asks for the newest itself.
+func (m *mender) fill(ctx context.Context, gap archive.Gap) bool {
 	for from := gap.From; !gap.To.Less(from); from.Seq += mendMost {
 		to := gap.To
 		if to.Seq-from.Seq >= mendMost {
 			to.Seq = from.Seq + mendMost - 1
 		}
-		chunks, err := track.FetchChunks(ctx, from, to)
+		chunks, err := m.track.FetchChunks(ctx, from, to)
 		for _, c := range chunks {
-			if _, err := rec.Append(c); err != nil {
+			if _, err := m.rec.Append(c); err != nil {
 				return false
 			}
 		}

@@ -125,52 +125,67 @@ func (l *library) blockOf(recording func() (*archive.Recording, bool)) func(cont
 // viewTimeout bounds the reading of a view from this disk.
 const viewTimeout = 10 * time.Second
 
-// tell puts the recordings into the status: those that are here, those that the channel lists, and what a replay plays.
+// tell puts the recordings into the status: what a replay plays, those that are here, and those that the channel lists.
 func (l *library) tell(s *shim.Status, channel envelope.Channel) {
 	s.Recordings = []shim.RecordingStatus{}
 	if l == nil {
 		return
 	}
+	l.mu.Lock()
+	playing := l.playing
+	l.mu.Unlock()
 	seen := map[string]bool{}
+	list := func(r mesh.RecordingInfo) {
+		if !seen[r.Broadcast] {
+			seen[r.Broadcast] = true
+			s.Recordings = append(s.Recordings, l.describeListed(r))
+		}
+	}
+	if playing != nil {
+		list(*playing) // first, and at the address that fetches what is not here
+	}
 	if l.store != nil {
 		u := l.store.Usage()
 		s.Store = shim.StoreStatus{Bytes: u.Bytes, FreeBytes: u.Free, Recordings: u.Recordings, QuotaBytes: l.cfg.Disk}
 		for _, i := range l.store.List() {
-			seen[i.Key.Broadcast] = true
-			s.Recordings = append(s.Recordings, l.describe(i))
+			switch {
+			case playing != nil && i.Key.Broadcast == playing.Broadcast && (i.Root == playing.Root || !i.Root.Defined()):
+				l.takeFacts(&s.Recordings[0], i)
+			case !seen[i.Key.Broadcast]:
+				seen[i.Key.Broadcast] = true
+				s.Recordings = append(s.Recordings, l.describe(i))
+			}
 		}
 	}
-	listed := l.listed(channel)
-	l.mu.Lock()
-	if l.playing != nil {
-		listed = append([]mesh.RecordingInfo{*l.playing}, listed...)
-	}
-	l.mu.Unlock()
-	for _, r := range listed {
-		if seen[r.Broadcast] {
-			continue
-		}
-		seen[r.Broadcast] = true
-		root := r.Root.String()
-		s.Recordings = append(s.Recordings, shim.RecordingStatus{
-			Broadcast: r.Broadcast, Title: r.Title, Started: r.Started, DurationS: r.Duration.Seconds(), Bytes: r.Size, Root: root,
-			State: "listed", Replicas: l.others(r.Root), URL: "/ipfs/" + root + "/index.m3u8", Poster: "/ipfs/" + root + poster,
-		})
+	for _, r := range l.listed(channel) {
+		list(r)
 	}
 }
-
-// poster is the path of the small MP4 that views with a picture have: a browser shows its first frame.
-const poster = "/poster.mp4"
 
 // describe tells of a recording that is here.
 func (l *library) describe(i archive.Info) shim.RecordingStatus {
 	r := shim.RecordingStatus{
-		Broadcast: i.Key.Broadcast, Title: i.Title, Started: i.Started, DurationS: i.Duration.Seconds(), Bytes: i.Size,
-		State: string(i.State), Pinned: i.Pinned, Missing: i.Missing, Full: i.Full, URL: "/b/" + i.Key.Broadcast + "/index.m3u8",
+		Broadcast: i.Key.Broadcast, Title: i.Title, Started: i.Started, DurationS: i.Duration.Seconds(),
+		URL: "/b/" + i.Key.Broadcast + "/index.m3u8",
 	}
 	if i.Root.Defined() {
 		r.Root, r.Replicas = i.Root.String(), l.others(i.Root)
-		r.Poster = "/ipfs/" + r.Root + poster
+		r.Poster = l.poster(i.Root)
 	}
+	l.takeFacts(&r, i)
 	return r
+}
+
+// takeFacts puts into the status of a recording how much of it is here.
+func (l *library) takeFacts(r *shim.RecordingStatus, i archive.Info) {
+	r.Bytes, r.State, r.Pinned, r.Missing, r.Full = i.Size, string(i.State), i.Pinned, i.Missing, i.Full
+}
+
+// describeListed tells of a recording that may be with others only.
+func (l *library) describeListed(r mesh.RecordingInfo) shim.RecordingStatus {
+	root := r.Root.String()
+	return shim.RecordingStatus{
+		Broadcast: r.Broadcast, Title: r.Title, Started: r.Started, DurationS: r.Duration.Seconds(), Bytes: r.Size, Root: root,
+		State: "listed", Replicas: l.others(r.Root), URL: "/ipfs/" + root + "/index.m3u8", Poster: l.poster(r.Root),
+	}
 }

@@ -130,7 +130,10 @@ func (o *Origin) finishLeft() {
 		if !ok {
 			continue
 		}
-		o.closing.Go(func() { o.finish(rec) })
+		o.closing.Go(func() {
+			o.recall(context.Background(), rec)
+			o.finish(rec)
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -167,6 +168,7 @@ func TestReplayKeeps(t *testing.T) {
 	o := newOrigin(t, OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0"})
 	stop := run(t, o)
 	id := record(t, o)
+	newer := record(t, o)
 	link := o.shareLink()
 	link.Broadcast = id
 	cfg := ReplayConfig{Config: local(t, "replay"), What: link.String()}
@@ -175,10 +177,34 @@ func TestReplayKeeps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rec, _ := o.library.store.Lookup(archive.Key{Channel: o.feed.Channel(), Broadcast: newer})
+	var car bytes.Buffer
+	if err := rec.ExportCAR(t.Context(), &car, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.library.store.ImportCAR(t.Context(), &car, nil); err != nil {
+		t.Fatal(err)
+	}
 	run(t, r)
 	if _, err := r.Find(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	// What is played stands first, whatever is kept here.
+	first := func(state string) {
+		t.Helper()
+		s := r.status()
+		if len(s.Recordings) != 2 {
+			t.Fatalf("%+v", s.Recordings)
+		}
+		p := s.Recordings[0]
+		if p.Broadcast != id || p.State != state || p.Root != r.root.String() || !strings.HasSuffix(r.Playlist(), p.URL) || !strings.HasSuffix(p.Poster, "/poster.mp4") {
+			t.Errorf("first: %+v", p)
+		}
+		if s.Recordings[1].Broadcast != newer {
+			t.Errorf("second: %+v", s.Recordings[1])
+		}
+	}
+	first("listed")
 	if err := r.Keep(t.Context(), func(int64, int64) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -191,9 +217,7 @@ func TestReplayKeeps(t *testing.T) {
 	if !strings.Contains(list, "#EXT-X-ENDLIST") || len(media) < 3 {
 		t.Errorf("%d segments: %s", len(media), list)
 	}
-	if s := r.status(); !finished(s, id) || len(s.Recordings) != 1 {
-		t.Errorf("%+v", s.Recordings)
-	}
+	first(string(archive.Finished))
 	until(t, r.PageURL(), "it in the status", func(s shim.Status) bool { return finished(s, id) })
 	if code := statusOf(t, r.PageURL()+"ipfs/"+r.root.String()+"/recording.mp4"); code != http.StatusOK {
 		t.Errorf("recording.mp4: %d", code)

@@ -12,6 +12,7 @@ import (
 
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
+	"murmuration/node/archive"
 )
 
 const (
@@ -200,7 +201,36 @@ func (o *Origin) resumeBroadcast(s savedBroadcast, alive time.Time) (*broadcast,
 		o.forget(b)
 		return nil, err
 	}
+	b.mu.Lock()
+	b.heal()
+	b.mu.Unlock()
 	return b, nil
+}
+
+// recallWithin is how old the newest chunk of a recording may be whose rest is asked for when it is finished after a
+// restart.
+const recallWithin = 24 * time.Hour
+
+// recall asks the peers of a broadcast that an earlier process left, and that is not gone on with, for what the disk lost.
+func (o *Origin) recall(ctx context.Context, rec *archive.Recording) {
+	here, ok := rec.Track(mainTrack)
+	if !ok {
+		return
+	}
+	newest, _ := here.Newest()
+	last, ok := here.Chunk(newest)
+	if !ok || last.Flags.Has(envelope.End) || time.Since(last.Captured) > recallWithin {
+		return
+	}
+	key := rec.Key()
+	past := &past{name: mainTrack, recording: func() (*archive.Recording, bool) { return rec, true }}
+	track, err := o.mesh.Join(mesh.TrackID{Channel: key.Channel, Broadcast: key.Broadcast, Track: mainTrack}, mesh.JoinConfig{Log: past})
+	if err != nil {
+		o.log.Warn("peers are not asked for the rest of a recording", "broadcast", key.Broadcast, "err", err)
+		return
+	}
+	defer track.Close() //nolint:errcheck // it was only asked
+	newMender(rec, track).resumed().finish(ctx)
 }
 
 const (

@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"murmuration/chunker/envelope"
+	"murmuration/node/archive"
 	"murmuration/node/shim"
 	"murmuration/playlist"
 )
@@ -138,6 +141,85 @@ func TestResumeRecording(t *testing.T) {
 	if seams != 1 {
 		t.Errorf("%d seams", seams)
 	}
+}
+
+// TestResumeRecall cuts the last seconds off an origin's disk, as a power cut does: the viewers have them, and are asked before
+// the recording is closed, whether the broadcast is gone on with or not.
+func TestResumeRecall(t *testing.T) {
+	t.Parallel()
+	for name, left := range map[string]bool{"broadcast resumed": false, "only the recording left": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Grace: 3 * time.Second}
+			o := newOrigin(t, cfg)
+			stopOrigin := run(t, o)
+			server, key := o.RTMP()
+			stop, _ := encoder(t, server, key)
+			v := newViewer(t, o.Link())
+			run(t, v)
+			s := until(t, v.PageURL(), "some of the talk", func(s shim.Status) bool { return recorded(s) > 4 })
+			id := live(s)
+			again := OriginConfig{Config: local(t, "again"), RTMP: "127.0.0.1:0", Grace: 3 * time.Second}
+			if out, err := exec.Command("cp", "-a", cfg.Dir, again.Dir).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			stop()
+			before, ok := o.broadcastByID(id).recording()
+			if !ok {
+				t.Fatal("no recording")
+			}
+			stopOrigin()
+
+			car := filepath.Join(again.Dir, "recordings", before.Key().String()+".car")
+			info, err := os.Stat(car)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(car, info.Size()*2/3); err != nil {
+				t.Fatal(err)
+			}
+			if left {
+				if err := os.Remove(filepath.Join(again.Dir, savedFile)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			o = newOrigin(t, again)
+			run(t, o)
+			rec, ok := o.library.store.Lookup(before.Key())
+			if !ok {
+				t.Fatal("no recording after the restart")
+			}
+			cut := newestOf(t, rec)
+			theirs, ok := v.library.store.Lookup(before.Key())
+			if !ok {
+				t.Fatal("the viewer has no recording")
+			}
+			had := newestOf(t, theirs)
+			if had.Epoch != cut.Epoch || had.Seq <= cut.Seq+2 {
+				t.Fatalf("nothing was lost: %v here, %v there", cut, had)
+			}
+			if err := o.mesh.Connect(t.Context(), []peer.AddrInfo{v.mesh.Info()}); err != nil {
+				t.Fatal(err)
+			}
+			until(t, o.PageURL(), "the recording", func(s shim.Status) bool { return finished(s, id) })
+			if now := newestOf(t, rec); now.Epoch != had.Epoch || now.Seq < had.Seq-1 { // its end mark is not among what is recorded here
+				t.Errorf("the recording ends with %v; the power cut left %v, the viewer has %v", now, cut, had)
+			}
+			if i := rec.Info(); i.Missing != 0 {
+				t.Errorf("%+v", i)
+			}
+		})
+	}
+}
+
+func newestOf(t *testing.T, rec *archive.Recording) envelope.ID {
+	t.Helper()
+	track, ok := rec.Track(mainTrack)
+	if !ok {
+		t.Fatal("no track")
+	}
+	id, _ := track.Newest()
+	return id
 }
 
 // recorded returns how many seconds of the newest recording are there.

@@ -29,20 +29,29 @@ type nodeAPI struct {
 func (a *nodeAPI) call(ctx context.Context, method, path string, ask, v any) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	var body io.Reader
-	if ask != nil {
-		text, err := json.Marshal(ask)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(text)
+	if ask == nil {
+		return a.send(ctx, method, path, "", nil, v)
 	}
+	text, err := json.Marshal(ask)
+	if err != nil {
+		return nil, err
+	}
+	return a.send(ctx, method, path, "application/json", bytes.NewReader(text), v)
+}
+
+// upload sends something long, of a content type, and reads the answer into v. The answer may take as long as the sending.
+func (a *nodeAPI) upload(ctx context.Context, path, kind string, body io.Reader, v any) error {
+	_, err := a.send(ctx, http.MethodPost, path, kind, body, v)
+	return err
+}
+
+func (a *nodeAPI) send(ctx context.Context, method, path, kind string, body io.Reader, v any) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, a.base+"/api/v1/"+path, body)
 	if err != nil {
 		return nil, usage(fmt.Errorf("--api: %w", err))
 	}
-	if ask != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
 	}
 	if a.token != "" {
 		req.Header.Set("Authorization", "Bearer "+a.token)

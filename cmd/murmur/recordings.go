@@ -37,7 +37,7 @@ type recordingsCmd struct {
 func (recordingsCmd) Help() string {
 	return `A recording is named by its broadcast's id, the beginning of it, or its root CID.
 All of it works while an origin, a seed or a viewer has the recordings open: what changes them, that process is asked to
-do (it keeps its address and token in running.json in their folder). Only import needs it to be stopped.
+do (it keeps its address and token in running.json in their folder).
 OTHERS in ls is how many others have a recording, by the IPFS DHT; only a running process knows.
 
 Examples:
@@ -263,28 +263,20 @@ func (c recordingsImportCmd) Run(e *env, parent *recordingsCmd) error {
 		}
 		in = f
 	}
-	s, err := parent.open(e, true)
-	if errors.Is(err, archive.ErrLocked) {
-		return fmt.Errorf("%w: stop it first, or import into another folder with --recordings", err)
-	}
+	s, err := parent.change(e)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer s.close()
 	m := newMeter(e.stderr)
 	show := m.bar("importing")
-	info, err := s.ImportCAR(e.ctx, in, func(done int64) { show(done, total) })
+	r, err := s.take(e.ctx, in, c.Pin, func(done int64) { show(done, total) })
 	m.clear()
 	if err != nil {
 		return err
 	}
-	if c.Pin {
-		if err := s.Pin(info.Key, true); err != nil {
-			return err
-		}
-	}
-	e.say("imported  %q, %v, %v", info.Title, info.Duration.Round(time.Second), byteSize(info.Size))
-	_, err = fmt.Fprintln(e.stdout, info.Root)
+	e.say("imported  %q, %v, %v", r.Title, seconds(r.DurationS), byteSize(r.Bytes))
+	_, err = fmt.Fprintln(e.stdout, r.Root)
 	return err
 }
 

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,7 +158,7 @@ func TestRecordingsCommands(t *testing.T) {
 			t.Errorf("recordings %v: exit code %d, want %d and %q\n%s%s", args, got, code, says, stdout, stderr)
 		}
 	}
-	time.Sleep(2 * time.Second) // of pictures
+	awaitRecorded(t, dir, 2)
 	out, _ := good("ls")
 	if !strings.Contains(out, "live") || !strings.Contains(out, "OTHERS") || !strings.Contains(out, "A talk") {
 		t.Errorf("while it is live:\n%s", out)
@@ -167,7 +169,7 @@ func TestRecordingsCommands(t *testing.T) {
 	if _, said := good("verify"); !strings.Contains(said, "not verified") {
 		t.Errorf("verify while it is live: %s", said)
 	}
-	bad(exitStore, "stop it first", "import", write(t, "x.car", "x", 0o600))
+	bad(exitStore, "this is no CAR", "import", write(t, "x.car", "x", 0o600))
 	stop()
 
 	// Nobody has it open.
@@ -231,7 +233,58 @@ func TestRecordingsCommands(t *testing.T) {
 	if _, said := good("ls"); !strings.Contains(said, "no recordings yet") {
 		t.Errorf("after rm: %s", said)
 	}
+	torn, err := os.ReadFile(car)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad(exitStore, "torn", "import", write(t, "torn.car", string(torn[:len(torn)/2]), 0o600))
+	if out, said := good("import", "--pin", car); strings.TrimSpace(out) != r.Root || !strings.Contains(said, "A talk") {
+		t.Errorf("import: %s%s, want %s", out, said, r.Root)
+	}
+	if out, _ := good("ls"); !strings.Contains(out, "finished, pinned") {
+		t.Errorf("after import:\n%s", out)
+	}
 	stop()
+}
+
+// awaitRecorded returns when the process that has the recordings of a folder open tells of one of so many seconds.
+func awaitRecorded(t *testing.T, dir string, seconds float64) {
+	t.Helper()
+	keeper, err := node.FindKeeper(filepath.Join(dir, "recordings"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, keeper.API+"/api/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	events := bufio.NewScanner(resp.Body)
+	events.Buffer(nil, 1<<20)
+	for events.Scan() {
+		var s struct {
+			Recordings []struct {
+				DurationS float64 `json:"duration_s"`
+			}
+		}
+		text, isData := strings.CutPrefix(events.Text(), "data: ")
+		if !isData {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			t.Fatal(err)
+		}
+		if len(s.Recordings) > 0 && s.Recordings[0].DurationS >= seconds {
+			return
+		}
+	}
+	t.Fatalf("nothing was recorded: %v", events.Err())
 }
 
 // TestRecordingsHeldByNobodyThatAnswers: what holds the lock and takes no requests is named; a file that was left tells

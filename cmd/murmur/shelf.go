@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,6 +23,8 @@ type shelf interface {
 	list(context.Context) ([]node.KeptRecording, error)
 	pin(context.Context, node.KeptRecording, bool) error
 	remove(ctx context.Context, r node.KeptRecording, force, listed bool) error
+	// take keeps the recording that a CAR holds, with progress in bytes of it.
+	take(ctx context.Context, car io.Reader, pin bool, progress func(done int64)) (node.KeptRecording, error)
 	close() error
 }
 
@@ -136,6 +139,15 @@ func (f fileShelf) remove(_ context.Context, r node.KeptRecording, force, listed
 	return node.DeleteRecording(f.store, f.dir, rec.Key(), listed)
 }
 
+func (f fileShelf) take(ctx context.Context, car io.Reader, pin bool, progress func(done int64)) (node.KeptRecording, error) {
+	info, err := f.store.ImportCAR(ctx, car, progress)
+	if err == nil && pin {
+		info.Pinned = true
+		err = f.store.Pin(info.Key, true)
+	}
+	return node.DescribeRecording(info), err
+}
+
 func (f fileShelf) close() error { return f.store.Close() }
 
 // apiShelf is a running process that has the recordings open.
@@ -195,6 +207,29 @@ func (a apiShelf) verify(ctx context.Context, r node.KeptRecording, progress fun
 			return now, nil
 		}
 	}
+}
+
+func (a apiShelf) take(ctx context.Context, car io.Reader, pin bool, progress func(done int64)) (node.KeptRecording, error) {
+	var r node.KeptRecording
+	err := a.api.upload(ctx, fmt.Sprintf("recordings?pin=%t", pin), "application/vnd.ipld.car", &told{r: car, tell: progress}, &r)
+	if wrong, ok := errors.AsType[usageError](err); ok { // what is wrong is the file
+		err = fmt.Errorf("%w: %w", node.ErrStore, wrong.error)
+	}
+	return r, err
+}
+
+// told tells how far a reader is.
+type told struct {
+	r    io.Reader
+	n    int64
+	tell func(int64)
+}
+
+func (t *told) Read(b []byte) (int, error) {
+	n, err := t.r.Read(b)
+	t.n += int64(n)
+	t.tell(t.n)
+	return n, err
 }
 
 func (a apiShelf) name(r node.KeptRecording, err error) error {

@@ -35,24 +35,33 @@ func (r *Recording) Append(c envelope.Chunk) (added bool, err error) {
 	if err := r.ready(true); err != nil { // somebody may have closed it in between
 		return false, err
 	}
-	return r.append(c)
+	added, err = r.append(c)
+	if r.t != nil && !r.loaded() { // the scratch file cannot be read: what was written is in the CAR
+		if err = r.load(); err == nil {
+			again, err := r.append(c)
+			return added || again, err
+		}
+	}
+	return added, err
 }
 
 // append is Append with the lock held and the table loaded.
 func (r *Recording) append(c envelope.Chunk) (added bool, err error) {
-	var old *entry
-	if list := r.tracks[c.Track]; list != nil {
-		old = list.get(c.ID())
+	var old entry
+	known := false
+	list := r.tracks[c.Track]
+	if list != nil {
+		old, known = list.get(c.ID())
 	}
-	had := old != nil && old.there(r.t)
+	had := known && old.there(r.t)
 	if had && !r.lacks(c.Envelope.Init.KeyString(), c.Init) {
 		return false, nil
 	}
-	if old == nil && r.st.State == Finished && !r.lost(c.Envelope) {
+	if !known && r.st.State == Finished && !r.lost(c.Envelope) {
 		return false, ErrFinished
 	}
 	raw := sha(c.Raw)
-	if old != nil && r.t.good(old.envelope) && r.t.at[old.envelope].prefix != prefixOf(raw) {
+	if known && r.t.good(old.envelope) && r.t.at(old.envelope).digest != raw {
 		r.log.Warn("two chunks with one id: the first stands", "track", c.Track, "chunk", c.ID())
 		return false, nil
 	}
@@ -71,12 +80,12 @@ func (r *Recording) append(c envelope.Chunk) (added bool, err error) {
 	}
 	*buf = w.b
 	if err := r.write(&w); err != nil {
-		if list := r.tracks[c.Track]; list != nil {
+		if list != nil {
 			list.see(c.ID()) // so that the gap is known at once
 		}
 		return false, fmt.Errorf("append %s %v: %w", c.Track, c.ID(), err)
 	}
-	if old == nil {
+	if !known {
 		r.list(c.Envelope, r.t.find(raw))
 		r.turn(c.Envelope)
 		return true, nil
@@ -85,6 +94,7 @@ func (r *Recording) append(c envelope.Chunk) (added bool, err error) {
 	if !c.Flags.Has(envelope.End) {
 		old.block = r.t.find(block)
 	}
+	list.set(c.ID(), old)
 	return !had, nil
 }
 

@@ -99,8 +99,12 @@ func heapBytes() float64 {
 	return float64(m.HeapAlloc)
 }
 
-// BenchmarkMemory4h records 4 h of one track (57,600 chunks, small ones so that the disk is not what is measured) and
-// reports the heap after 1 h and after 4 h, what an hour costs, and how long it takes to finish and to load again.
+// hours4 is 4 h of a track in chunks of 250 ms.
+const hours4 = 57_600
+
+// BenchmarkMemory4h records 4 h of one track (small chunks, so that the disk is not what is measured) and reports the heap
+// that the recording takes after 1 h and after 4 h, by how much the fourth hour's end is above the first's, and what it
+// costs to tell of it, to close it, and to load it again.
 func BenchmarkMemory4h(b *testing.B) {
 	for range b.N {
 		s := mustOpen(b, Config{Dir: b.TempDir(), open: newDisk().open})
@@ -108,35 +112,70 @@ func BenchmarkMemory4h(b *testing.B) {
 		r := mustCreate(b, s, Key{f.c.Channel, f.c.Broadcast})
 		before := heapBytes()
 		var hour float64
-		for seq := range uint64(57_600) {
+		for seq := range uint64(hours4) {
 			if _, err := r.Append(f.next(seq)); err != nil {
 				b.Fatal(err)
 			}
-			if seq == 14_400 {
+			if seq == hours4/4 {
 				hour = heapBytes() - before
 			}
 		}
 		all := heapBytes() - before
 		b.ReportMetric(hour, "B-1h")
 		b.ReportMetric(all, "B-4h")
-		begin := time.Now()
+		b.ReportMetric(all-hour, "B-growth")
+		at := cpu()
 		r.Info()
-		b.ReportMetric(float64(time.Since(begin).Microseconds()), "µs-info")
-		begin = time.Now()
+		b.ReportMetric(float64((cpu() - at).Microseconds()), "µs-cpu-info")
 		if _, err := r.Finish(b.Context(), testSign); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(time.Since(begin).Seconds()*1000, "ms-finish")
+		s.sealing.Wait()
 		r.mu.Lock()
 		if err := r.unload(); err != nil {
 			b.Fatal(err)
 		}
 		r.mu.Unlock()
 		b.ReportMetric(heapBytes()-before, "B-closed")
-		begin = time.Now()
+		at = cpu()
 		mustTrack(b, r, "main")
-		b.ReportMetric(time.Since(begin).Seconds()*1000, "ms-load")
+		b.ReportMetric((cpu()-at).Seconds()*1000, "ms-cpu-load")
 		s.Close()
+	}
+}
+
+// BenchmarkFinish4h reports what finishing takes, of 4 h and of a quarter of an hour, and what of the history the local face
+// and the page must be told then: the list of all chunks.
+func BenchmarkFinish4h(b *testing.B) {
+	for name, chunks := range map[string]uint64{"4h": hours4, "15min": hours4 / 16} {
+		b.Run(name, func(b *testing.B) {
+			var finish, parts time.Duration
+			for range b.N {
+				s := mustOpen(b, Config{Dir: b.TempDir(), open: newDisk().open})
+				f := newForge(b, "talk", 2000)
+				r := mustCreate(b, s, Key{f.c.Channel, f.c.Broadcast})
+				for seq := range chunks {
+					if _, err := r.Append(f.next(seq)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				at := cpu()
+				list := mustTrack(b, r, "main").Parts(envelope.ID{}, lastID)
+				parts += cpu() - at
+				if uint64(len(list)) != chunks {
+					b.Fatal(len(list))
+				}
+				runtime.GC()
+				at = cpu()
+				if _, err := r.Finish(b.Context(), testSign); err != nil {
+					b.Fatal(err)
+				}
+				finish += cpu() - at // the sealing behind it is under way by now, and counts as far as it is
+				s.Close()
+			}
+			b.ReportMetric(finish.Seconds()*1000/float64(b.N), "ms-cpu-finish")
+			b.ReportMetric(parts.Seconds()*1000/float64(b.N), "ms-cpu-parts")
+		})
 	}
 }
 

@@ -120,7 +120,9 @@ func (r *Recording) seek(d digest) (section, error) {
 		if !r.t.good(n) {
 			return section{}, ErrNotFound
 		}
-		off = r.t.at[n].off()
+		if off = r.t.at(n).off(); !r.loaded() {
+			return section{}, ErrNotFound // for now
+		}
 	} else {
 		at, ok, err := r.sealed.find(d)
 		if err != nil || !ok || at < sectionsStart {

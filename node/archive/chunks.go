@@ -10,10 +10,12 @@ import (
 	"murmuration/playlist"
 )
 
-// chunks is the list of a track's chunks: 48 bytes each, whatever their envelopes hold.
+// chunks is the list of a track's chunks: 48 bytes each, whatever their envelopes hold, most of them in the scratch file.
 type chunks struct {
+	scratch *scratch
 	epochs  []*epoch // ascending
 	formats []format
+	inits   []string    // of formats: the CID of the init segment as text, empty for none
 	seen    envelope.ID // the newest that anyone tried to append
 	count   int         // entries that are no end marks
 	bytes   int64       // of their blocks
@@ -22,44 +24,10 @@ type chunks struct {
 	media   time.Duration
 }
 
-// epoch is the part of a track between two starts of its origin.
-type epoch struct {
-	number  uint64
-	entries []entry // ascending by seq
-}
-
-type entry struct {
-	seq      uint64
-	decode   uint64
-	captured int64 // microseconds since 1970
-	duration uint32
-	size     uint32
-	envelope uint32 // number of its section
-	block    uint32 // number of its section; none for an end mark, or where the block is missing
-	format   uint16
-	flags    envelope.Flags
-}
-
 // format is what hundreds of chunks in a row have in common.
 type format struct {
 	timescale, target uint32
 	init              cid.Cid
-}
-
-// there reports whether the entry counts as a chunk that is here.
-func (e *entry) there(t *table) bool {
-	return t.good(e.envelope) && (e.flags.Has(envelope.End) || t.good(e.block))
-}
-
-// locate returns the epoch of an id and the place of its entry, which is there where ok.
-func (c *chunks) locate(id envelope.ID) (ep *epoch, i int, ok bool) {
-	j, ok := c.findEpoch(id.Epoch)
-	if !ok {
-		return nil, 0, false
-	}
-	ep = c.epochs[j]
-	i, ok = ep.search(id.Seq)
-	return ep, i, ok
 }
 
 func (c *chunks) findEpoch(number uint64) (int, bool) {
@@ -74,56 +42,45 @@ func (c *chunks) findEpoch(number uint64) (int, bool) {
 	})
 }
 
-// search returns where the entry of seq is or belongs.
-func (ep *epoch) search(seq uint64) (int, bool) {
-	n := len(ep.entries)
-	if n == 0 || ep.entries[n-1].seq < seq { // by far the most frequent
-		return n, false
-	}
-	return slices.BinarySearchFunc(ep.entries, seq, func(e entry, seq uint64) int {
-		switch {
-		case e.seq < seq:
-			return -1
-		case e.seq > seq:
-			return 1
-		}
-		return 0
-	})
-}
-
 // newest returns the id of the newest chunk that is listed.
 func (c *chunks) newest() (id envelope.ID) {
-	c.backward(func(at envelope.ID, _ *entry) bool {
-		id = at
-		return false
-	})
+	if n := len(c.epochs); n > 0 {
+		if e, ok := c.epochs[n-1].newest(); ok {
+			return envelope.ID{Epoch: c.epochs[n-1].number, Seq: e.seq}
+		}
+	}
 	return id
 }
 
-// get returns the entry of an id, or nil.
-func (c *chunks) get(id envelope.ID) *entry {
-	ep, i, ok := c.locate(id)
+// get returns the entry of an id.
+func (c *chunks) get(id envelope.ID) (e entry, ok bool) {
+	j, ok := c.findEpoch(id.Epoch)
 	if !ok {
-		return nil
+		return e, false
 	}
-	return &ep.entries[i]
+	return c.epochs[j].get(id.Seq)
+}
+
+// set changes the entry of an id that there is.
+func (c *chunks) set(id envelope.ID, e entry) {
+	if j, ok := c.findEpoch(id.Epoch); ok {
+		c.epochs[j].set(e)
+	}
 }
 
 // add puts an entry for an envelope in its place. The one that is there stays.
-func (c *chunks) add(e *envelope.Envelope, env, block uint32) *entry {
+func (c *chunks) add(e *envelope.Envelope, env, block uint32) {
 	j, ok := c.findEpoch(e.Epoch)
 	if !ok {
-		c.epochs = slices.Insert(c.epochs, j, &epoch{number: e.Epoch})
+		c.epochs = slices.Insert(c.epochs, j, &epoch{number: e.Epoch, scratch: c.scratch})
 	}
-	ep := c.epochs[j]
-	i, ok := ep.search(e.Seq)
-	if ok {
-		return &ep.entries[i]
-	}
-	ep.entries = slices.Insert(ep.entries, i, entry{
+	added := c.epochs[j].add(entry{
 		seq: e.Seq, decode: e.DecodeTime, captured: e.Captured.UnixMicro(), duration: e.Duration, size: e.BlockSize,
 		envelope: env, block: block, format: c.formatOf(e), flags: e.Flags,
 	})
+	if !added {
+		return
+	}
 	if !e.Flags.Has(envelope.End) {
 		c.count++
 	}
@@ -136,7 +93,6 @@ func (c *chunks) add(e *envelope.Envelope, env, block uint32) *entry {
 		c.last = end
 	}
 	c.see(e.ID())
-	return &ep.entries[i]
 }
 
 func (c *chunks) see(id envelope.ID) {
@@ -155,7 +111,11 @@ func (c *chunks) formatOf(e *envelope.Envelope) uint16 {
 		}
 	}
 	if len(c.formats) < 1<<16-1 {
-		c.formats = append(c.formats, f)
+		name := ""
+		if f.init.Defined() {
+			name = f.init.String()
+		}
+		c.formats, c.inits = append(c.formats, f), append(c.inits, name)
 	}
 	return uint16(len(c.formats) - 1)
 }
@@ -165,27 +125,26 @@ func (c *chunks) from(from, to envelope.ID, yield func(id envelope.ID, e *entry)
 	j, _ := c.findEpoch(from.Epoch)
 	for ; j < len(c.epochs); j++ {
 		ep := c.epochs[j]
-		i := 0
+		first := uint64(0)
 		if ep.number == from.Epoch {
-			i, _ = ep.search(from.Seq)
+			first = from.Seq
 		}
-		for ; i < len(ep.entries); i++ {
-			id := envelope.ID{Epoch: ep.number, Seq: ep.entries[i].seq}
-			if to.Less(id) || !yield(id, &ep.entries[i]) {
-				return
-			}
+		goOn := ep.from(first, func(e *entry) bool {
+			id := envelope.ID{Epoch: ep.number, Seq: e.seq}
+			return !to.Less(id) && yield(id, e)
+		})
+		if !goOn {
+			return
 		}
 	}
 }
 
 // backward calls yield for all entries, descending.
 func (c *chunks) backward(yield func(id envelope.ID, e *entry) bool) {
-	for j := len(c.epochs) - 1; j >= 0; j-- {
-		ep := c.epochs[j]
-		for i := len(ep.entries) - 1; i >= 0; i-- {
-			if !yield(envelope.ID{Epoch: ep.number, Seq: ep.entries[i].seq}, &ep.entries[i]) {
-				return
-			}
+	for _, ep := range slices.Backward(c.epochs) {
+		goOn := ep.backward(func(e *entry) bool { return yield(envelope.ID{Epoch: ep.number, Seq: e.seq}, e) })
+		if !goOn {
+			return
 		}
 	}
 }
@@ -193,15 +152,11 @@ func (c *chunks) backward(yield func(id envelope.ID, e *entry) bool) {
 // part returns what the playlist must know of an entry.
 func (c *chunks) part(id envelope.ID, e *entry) playlist.Part {
 	f := c.formats[e.format]
-	p := playlist.Part{
+	return playlist.Part{
 		Epoch: id.Epoch, Seq: id.Seq, Timescale: f.timescale, DecodeTime: e.decode, Duration: e.duration,
 		Independent: e.flags.Has(envelope.Independent), Discontinuity: e.flags.Has(envelope.Discontinuity),
-		End: e.flags.Has(envelope.End), Captured: time.UnixMicro(e.captured).UTC(), Size: int(e.size),
+		End: e.flags.Has(envelope.End), Captured: time.UnixMicro(e.captured).UTC(), Size: int(e.size), Init: c.inits[e.format],
 	}
-	if f.init.Defined() {
-		p.Init = f.init.String()
-	}
-	return p
 }
 
 // ended reports whether the newest epoch has its end mark.
@@ -209,6 +164,6 @@ func (c *chunks) ended() bool {
 	if len(c.epochs) == 0 {
 		return false
 	}
-	entries := c.epochs[len(c.epochs)-1].entries
-	return len(entries) > 0 && entries[len(entries)-1].flags.Has(envelope.End)
+	e, ok := c.epochs[len(c.epochs)-1].newest()
+	return ok && e.flags.Has(envelope.End)
 }

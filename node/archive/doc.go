@@ -7,13 +7,15 @@
 //	DIR/lock                    flock, with the process that holds it
 //	DIR/CHANNEL/BROADCAST.car   the blocks: CARv2, its header and index written when the file is sealed
 //	DIR/CHANNEL/BROADCAST.json  title, times, pin, root: written whole or not at all
+//	DIR/CHANNEL/BROADCAST.idx   scratch of an open recording, unnamed while it is used: see scratch
 //	DIR/running.json            package node's: address and token of the process that has the folder open
 //	DIR/deleted.json            package node's: what was deleted by hand and is not to come back
 //	DIR/catalog/N.run           which blocks are in which closed recording; made again where it is lost
 //
 // Every section of the CAR is a block under its CIDv1: raw (chunks, init segments, small files of the view), dag-cbor
 // (envelopes) or dag-pb (directories and files of the view). A chunk is there when its envelope and its block are; the
-// block is written first. A sealed file has an index and needs nothing in memory until somebody asks for its tracks.
+// block is written first. A sealed file has an index and needs nothing in memory until somebody asks for its tracks; of a
+// recording that grows, or whose tracks are read, some 300 KB are in memory, however long it is.
 //
 // # What a crash costs
 //

@@ -25,6 +25,9 @@ var (
 	ErrClosed = errors.New("recording is closed")
 )
 
+// errScratch says that a recording is loaded again by the next who asks.
+var errScratch = errors.New("the recording's index cannot be read")
+
 // diskError tells a full disk from other trouble.
 func diskError(op string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {

@@ -88,7 +88,7 @@ func (r *Recording) envelopes(ctx context.Context, yield func(d digest, raw []by
 	for _, name := range r.trackNames() {
 		r.tracks[name].from(envelope.ID{}, lastID, func(_ envelope.ID, e *entry) bool {
 			if e.there(r.t) {
-				list = append(list, r.t.at[e.envelope])
+				list = append(list, r.t.at(e.envelope))
 			}
 			return true
 		})

@@ -63,39 +63,42 @@ func (r *Recording) source() (unixfs.Source, error) {
 	src := unixfs.Source{
 		Channel: r.key.Channel, Broadcast: r.key.Broadcast, Title: st.Title, Started: st.Started, Ended: st.Ended, Block: r.read,
 	}
+	place := r.t.reader()
 	for _, name := range r.trackNames() {
 		c := r.tracks[name]
+		sizes := r.initSizes(c)
 		t := unixfs.Track{Name: name, Parts: make([]unixfs.Part, 0, c.count)}
-		var err error
 		c.from(envelope.ID{}, lastID, func(id envelope.ID, e *entry) bool {
 			if !e.there(r.t) {
 				return true
 			}
 			p := unixfs.Part{Part: c.part(id, e)}
 			if !p.End {
-				var s section
-				if s, err = readSection(r.f, r.t.at[e.block].off(), r.end); err != nil {
-					err = nil // damaged since
-					return true
-				}
-				p.Block = asCID(s.digest, codecRaw)
+				p.Block = asCID(place(e.block).digest, codecRaw)
 			}
-			if p.Init = c.formats[e.format].init; p.Init.Defined() {
-				if d, _, ok := asDigest(p.Init); ok {
-					if n := r.t.find(d); r.t.good(n) {
-						p.InitSize = r.t.at[n].size()
-					}
-				}
-			}
+			p.Init, p.InitSize = c.formats[e.format].init, sizes[e.format]
 			t.Parts = append(t.Parts, p)
 			return true
 		})
-		if err != nil {
-			return src, err
-		}
 		src.Tracks = append(src.Tracks, t)
 	}
+	if !r.loaded() {
+		return src, errScratch
+	}
 	return src, nil
+}
+
+// initSizes returns the bytes of the init segment of each of a track's formats, zero where it is not here. Call with a lock held.
+func (r *Recording) initSizes(c *chunks) []int {
+	sizes := make([]int, len(c.formats))
+	for i, f := range c.formats {
+		if d, _, ok := asDigest(f.init); ok {
+			if n := r.t.find(d); r.t.good(n) {
+				sizes[i] = r.t.at(n).size()
+			}
+		}
+	}
+	return sizes
 }
 
 // lastID is past all chunks.

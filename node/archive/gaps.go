@@ -37,27 +37,35 @@ func (r *Recording) gaps(c *chunks, closed bool) []Gap {
 	var list []Gap
 	for i, ep := range c.epochs {
 		next := uint64(0) // the seq that should come
-		for k := range ep.entries {
-			e := &ep.entries[k]
-			if !e.there(r.t) {
-				continue // becomes part of the hole before the next that is there
+		for _, l := range ep.leaves {
+			if len(r.t.damaged) == 0 && l.whole() {
+				if l.first > next {
+					list = append(list, gap(ep.number, next, l.first-1))
+				}
+				next = l.last + 1
+				continue
 			}
-			if e.seq > next {
-				list = append(list, gap(ep.number, next, e.seq-1))
-			}
-			next = e.seq + 1
+			ep.in(l, func(e *entry) bool {
+				if e.there(r.t) { // else it becomes part of the hole before the next that is there
+					if e.seq > next {
+						list = append(list, gap(ep.number, next, e.seq-1))
+					}
+					next = e.seq + 1
+				}
+				return true
+			})
 		}
-		if n := len(ep.entries); n > 0 && ep.entries[n-1].seq >= next {
-			list = append(list, gap(ep.number, next, ep.entries[n-1].seq))
-			next = ep.entries[n-1].seq + 1
+		last, any := ep.newest()
+		if any && last.seq >= next {
+			list = append(list, gap(ep.number, next, last.seq))
+			next = last.seq + 1
 		}
 		newest := i == len(c.epochs)-1
 		if newest && c.seen.Epoch == ep.number && c.seen.Seq >= next { // did not fit on the disk
 			list = append(list, gap(ep.number, next, c.seen.Seq))
 			next = c.seen.Seq + 1
 		}
-		n := len(ep.entries)
-		marked := n > 0 && ep.entries[n-1].flags.Has(envelope.End)
+		marked := any && last.flags.Has(envelope.End)
 		if !closed && !marked && (!newest || r.st.State != Live) {
 			g := gap(ep.number, next, envelope.MaxInteger)
 			g.Open = true
@@ -72,4 +80,21 @@ func (r *Recording) gaps(c *chunks, closed bool) []Gap {
 
 func gap(epoch, from, to uint64) Gap {
 	return Gap{From: envelope.ID{Epoch: epoch, Seq: from}, To: envelope.ID{Epoch: epoch, Seq: to}}
+}
+
+// Rest returns the open gap after what is here of an epoch, be the broadcast live or not; false where the epoch has its end
+// mark, or nothing of it is here.
+func (t *Track) Rest(epoch uint64) (g Gap, ok bool) {
+	t.view(func(c *chunks) {
+		i, found := c.findEpoch(epoch)
+		if !found {
+			return
+		}
+		last, found := c.epochs[i].newest()
+		if found && !last.flags.Has(envelope.End) {
+			g, ok = gap(epoch, last.seq+1, envelope.MaxInteger), true
+			g.Open = true
+		}
+	})
+	return g, ok
 }

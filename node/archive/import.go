@@ -214,10 +214,10 @@ func (r *Recording) checkMedia(ctx context.Context, k Key, view *unixfs.View) ([
 func (r *Recording) cborAt(n uint32) ([]byte, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if r.t == nil || int(n) >= len(r.t.at) {
+	if r.t == nil || int(n) >= r.t.count {
 		return nil, false
 	}
-	p := r.t.at[n]
+	p := r.t.at(n)
 	if p.size() > envelope.MaxEncoded {
 		return nil, true
 	}
@@ -268,7 +268,7 @@ func (s *Store) keep(ctx context.Context, k Key, view *unixfs.View, tmp *Recordi
 func (r *Recording) count() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return len(r.t.at)
+	return r.t.count
 }
 
 // whole reports whether all blocks of a view are here.

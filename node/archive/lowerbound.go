@@ -65,3 +65,16 @@ func (x rows) row(i int64, b []byte) error {
 	}
 	return nil
 }
+
+// find returns the row whose first key bytes are want; nil where there is none.
+func (x rows) find(want []byte) ([]byte, error) {
+	i, err := x.lowerBound(want)
+	if err != nil || i == x.count {
+		return nil, err
+	}
+	b := make([]byte, x.width)
+	if err := x.row(i, b); err != nil || !bytes.Equal(b[:x.key], want) {
+		return nil, err
+	}
+	return b, nil
+}

@@ -96,7 +96,7 @@ func (r *Recording) rlock(tracks bool) error {
 		case r.gone:
 			r.mu.RUnlock()
 			return ErrClosed
-		case r.t != nil, r.sealed != nil && !tracks:
+		case r.loaded(), r.sealed != nil && !tracks:
 			return nil
 		}
 		r.mu.RUnlock()
@@ -114,7 +114,7 @@ func (r *Recording) ready(tracks bool) error {
 	switch {
 	case r.gone:
 		return ErrClosed
-	case r.t != nil, r.sealed != nil && !tracks:
+	case r.loaded(), r.sealed != nil && !tracks:
 		return nil
 	}
 	if err := r.openFile(); err != nil {
@@ -124,6 +124,19 @@ func (r *Recording) ready(tracks bool) error {
 		return r.load()
 	}
 	return nil
+}
+
+// loaded reports whether the chunks' table is there, and can be read. Call with a lock held.
+func (r *Recording) loaded() bool { return r.t != nil && !r.t.scratch.broken.Load() }
+
+// forgetTable lets the table and the tracks go. Call with the lock held.
+func (r *Recording) forgetTable() error {
+	var err error
+	if r.t != nil {
+		err = r.t.scratch.close()
+	}
+	r.t, r.tracks, r.waiting = nil, nil, nil
+	return err
 }
 
 // openFile opens the CAR, and its index where it has one. Call with the lock held.
@@ -173,11 +186,11 @@ func (r *Recording) load() error {
 	if r.sealed == nil {
 		verifyFrom = max(r.end-tailSize, sectionsStart)
 	}
-	r.t, r.tracks, r.waiting = newTable(), map[string]*chunks{}, map[digest][]waiter{}
+	r.forgetTable() //nolint:errcheck // only what was read from the file is in it
+	r.t, r.tracks, r.waiting = newTable(newScratch(r)), map[string]*chunks{}, map[digest][]waiter{}
 	good, damaged, err := scan(r.f, sectionsStart, r.end, verifyFrom, r.take)
 	if err != nil {
-		r.t, r.tracks, r.waiting = nil, nil, nil
-		return fmt.Errorf("read recording: %w", err)
+		return errors.Join(fmt.Errorf("read recording: %w", err), r.forgetTable())
 	}
 	r.resolve()
 	for d := range r.bad {
@@ -249,7 +262,7 @@ func (r *Recording) takeEnvelope(n uint32, raw []byte) {
 func (r *Recording) list(e *envelope.Envelope, n uint32) {
 	c := r.tracks[e.Track]
 	if c == nil {
-		c = &chunks{}
+		c = &chunks{scratch: r.t.scratch}
 		r.tracks[e.Track] = c
 	}
 	block := none
@@ -280,8 +293,10 @@ func (r *Recording) arrived(d digest) {
 		return
 	}
 	for _, w := range list {
-		if e := r.tracks[w.track].get(w.id); e != nil {
+		c := r.tracks[w.track]
+		if e, ok := c.get(w.id); ok {
 			e.block = n
+			c.set(w.id, e)
 		}
 	}
 	delete(r.waiting, d)

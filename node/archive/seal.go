@@ -55,19 +55,21 @@ func (r *Recording) seal() error {
 	if r.sealed != nil || r.t == nil || r.s.cfg.ReadOnly {
 		return nil
 	}
-	return r.sealWith(r.entries())
+	entries := r.entries()
+	if !r.loaded() {
+		return errScratch
+	}
+	return r.sealWith(entries)
 }
 
 // entries returns what the index must hold, sorted. Call with a lock held.
 func (r *Recording) entries() []indexEntry {
-	entries := make([]indexEntry, 0, len(r.t.at))
-	for n := range r.t.at {
-		s, err := readSection(r.f, r.t.at[n].off(), r.end)
-		if err != nil || prefixOf(s.digest) != r.t.at[n].prefix {
-			continue // damaged since: not in the index, so missing
+	entries := make([]indexEntry, 0, r.t.count)
+	r.t.each(func(n uint32, p place) {
+		if r.t.good(n) { // what is damaged is not in the index, so missing
+			entries = append(entries, indexEntry{p.digest, p.off()})
 		}
-		entries = append(entries, indexEntry{s.digest, s.off})
-	}
+	})
 	slices.SortFunc(entries, func(a, b indexEntry) int { return bytes.Compare(a.digest[:], b.digest[:]) })
 	return entries
 }
@@ -81,7 +83,7 @@ func (r *Recording) sealBehind() {
 	r.mu.RUnlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.gone || r.t == nil || r.sealed != nil || r.end != end {
+	if r.gone || !r.loaded() || r.sealed != nil || r.end != end {
 		return // closing it seals it
 	}
 	if err := r.sealWith(entries); err != nil {
@@ -126,7 +128,7 @@ func (r *Recording) unload() error {
 	if r.dirty > 0 {
 		err = r.sync()
 	}
-	if r.t != nil && err == nil && !r.s.cfg.ReadOnly {
+	if r.loaded() && err == nil && !r.s.cfg.ReadOnly {
 		if r.sealed == nil && r.live() {
 			err = r.save()
 		} else if r.sealed == nil {
@@ -136,7 +138,10 @@ func (r *Recording) unload() error {
 	if cerr := r.f.Close(); err == nil && cerr != nil {
 		err = fmt.Errorf("close recording: %w", cerr)
 	}
-	r.f, r.sealed, r.t, r.tracks, r.waiting = nil, nil, nil, nil, nil
+	if terr := r.forgetTable(); err == nil {
+		err = terr
+	}
+	r.f, r.sealed = nil, nil
 	r.initMu.Lock()
 	r.inits = nil
 	r.initMu.Unlock()

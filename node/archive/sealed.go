@@ -51,16 +51,9 @@ func openIndex(f io.ReaderAt, off, size int64) (*sealedIndex, bool) {
 
 // find returns the offset in the file of the section with a digest.
 func (x *sealedIndex) find(d digest) (off int64, ok bool, err error) {
-	i, err := x.lowerBound(d[:])
-	if err != nil || i == x.count {
+	b, err := x.rows.find(d[:])
+	if err != nil || b == nil {
 		return 0, false, err
-	}
-	var b [indexWidth]byte
-	if err := x.row(i, b[:]); err != nil {
-		return 0, false, err
-	}
-	if !bytes.Equal(d[:], b[:len(d)]) {
-		return 0, false, nil
 	}
 	return payloadStart + int64(binary.LittleEndian.Uint64(b[len(d):])), true, nil
 }

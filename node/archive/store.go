@@ -124,7 +124,7 @@ func (s *Store) find() error {
 		}
 		for _, f := range files {
 			name, ext := strings.TrimSuffix(f.Name(), filepath.Ext(f.Name())), filepath.Ext(f.Name())
-			if ext == ".new" { // a crash left it
+			if ext == ".new" || ext == scratchExt { // a crash left it
 				if !s.cfg.ReadOnly {
 					os.Remove(filepath.Join(s.cfg.Dir, d.Name(), f.Name())) //nolint:errcheck // next time, then
 				}
@@ -294,8 +294,8 @@ func (r *Recording) drop() error {
 	if r.f != nil {
 		r.f.Close()
 	}
-	r.f, r.sealed, r.t, r.tracks, r.waiting = nil, nil, nil, nil, nil
-	var errs []error
+	errs := []error{r.forgetTable()}
+	r.f, r.sealed = nil, nil
 	for _, ext := range []string{".json", ".car"} { // a CAR alone comes back, a state alone is an empty recording
 		if err := os.Remove(r.base + ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)

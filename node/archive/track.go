@@ -57,7 +57,7 @@ func (t *Track) Range(from, to envelope.ID, count, size int) (list []envelope.Ch
 			if !e.there(t.r.t) {
 				return true
 			}
-			p := pick{id: id, size: int(e.size) + t.r.t.at[e.envelope].size()}
+			p := pick{id: id, size: int(e.size) + t.r.t.at(e.envelope).size()}
 			if len(picks) >= count || len(picks) > 0 && p.size > left {
 				more = true
 				return false
@@ -123,11 +123,11 @@ func (t *Track) Chunk(id envelope.ID) (envelope.Chunk, bool) {
 		return envelope.Chunk{}, false
 	}
 	if c := t.r.tracks[t.name]; c != nil {
-		if e := c.get(id); e != nil && e.there(t.r.t) {
+		if e, ok := c.get(id); ok && e.there(t.r.t) {
 			found = true
-			env = t.r.t.at[e.envelope]
+			env = t.r.t.at(e.envelope)
 			if end = e.flags.Has(envelope.End); !end {
-				block = t.r.t.at[e.block]
+				block = t.r.t.at(e.block)
 			}
 		}
 	}
@@ -173,12 +173,13 @@ func (t *Track) damaged(id envelope.ID, bad []digest) {
 	if t.r.t == nil || t.r.tracks[t.name] == nil {
 		return
 	}
-	if e := t.r.tracks[t.name].get(id); e != nil {
+	if e, ok := t.r.tracks[t.name].get(id); ok {
 		for _, n := range []uint32{e.envelope, e.block} {
 			if n == none {
 				continue
 			}
-			if s, err := readSection(t.r.f, t.r.t.at[n].off(), t.r.end); err != nil || prefixOf(s.digest) != t.r.t.at[n].prefix {
+			p := t.r.t.at(n)
+			if s, err := readSection(t.r.f, p.off(), t.r.end); err != nil || s.digest != p.digest {
 				t.r.t.damaged[n] = struct{}{}
 			}
 		}
@@ -193,7 +194,7 @@ func (r *Recording) readPlace(p place) ([]byte, digest, error) {
 		return nil, digest{}, fmt.Errorf("read: %w", err)
 	}
 	s, err := parseSection(b, p.off())
-	if err != nil || s.size != p.size() || prefixOf(s.digest) != p.prefix {
+	if err != nil || s.size != p.size() || s.digest != p.digest {
 		return nil, digest{}, ErrCorrupt
 	}
 	if data := b[s.head:]; sha(data) == s.digest {

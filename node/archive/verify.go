@@ -81,12 +81,16 @@ func (r *Recording) verifySections(ctx context.Context, rep *Report, progress fu
 			r.mu.RUnlock()
 			return ErrClosed
 		}
-		if int(n) >= len(r.t.at) {
+		if int(n) >= r.t.count {
 			r.mu.RUnlock()
 			break
 		}
-		p, total := r.t.at[n], r.end
+		p, total := r.t.at(n), r.end
 		rep.Lost = r.junk
+		if !r.loaded() {
+			r.mu.RUnlock()
+			return errScratch
+		}
 		s, err := readSection(r.f, p.off(), r.end)
 		right := false
 		if err == nil {

@@ -58,8 +58,8 @@ func (s *RTMPServer) sit(sink Sink, who *session) (*seat, error) {
 	}
 }
 
-// leave gives the seat up and starts the grace.
-func (s *RTMPServer) leave(sink Sink, t *seat) {
+// leave gives the seat up and starts the grace. Of a publisher that stopped of its own will nobody expects a return.
+func (s *RTMPServer) leave(sink Sink, t *seat, stopped bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.holder = nil
@@ -76,7 +76,9 @@ func (s *RTMPServer) leave(sink Sink, t *seat) {
 		}
 		s.mu.Unlock()
 		if over {
-			s.log.Info("the publisher did not return in time", "grace", s.config.Grace)
+			if !stopped {
+				s.log.Info("the publisher did not return in time", "grace", s.config.Grace)
+			}
 			s.config.Event(RTMPEvent{Kind: GraceOver, Sink: sink})
 		}
 	})

@@ -113,9 +113,10 @@ func (n *session) run() {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("%w for %v", ErrSilent, n.server.config.ReadTimeout)
 	}
+	stopped := errors.Is(err, errStopped)
 	if !n.server.closed() {
 		event := RTMPEvent{Kind: PublisherDropped, Sink: sink, Peer: n.peer, Err: err}
-		if errors.Is(err, errStopped) {
+		if stopped {
 			event.Kind, event.Err = PublisherStopped, nil
 			n.log.Info("publisher stopped")
 		} else {
@@ -123,7 +124,7 @@ func (n *session) run() {
 		}
 		n.server.config.Event(event)
 	}
-	n.server.leave(sink, seat)
+	n.server.leave(sink, seat, stopped)
 	// Last, so that the next publisher need not wait for it.
 	var sent *sinkError
 	if errors.Is(err, ErrUnsupportedCodec) || errors.Is(err, ErrNoStreams) || errors.As(err, &sent) {

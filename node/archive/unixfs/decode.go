@@ -111,3 +111,20 @@ func fields(b []byte, f func(num protowire.Number, v uint64, body []byte) error)
 	}
 	return nil
 }
+
+// Names returns the names in a folder by its block, hostile or not: ascending as they stand there. ErrHostile for what is no
+// folder of one block.
+func Names(b []byte) ([]string, error) {
+	n, err := decode(b)
+	if err != nil {
+		return nil, err
+	}
+	if n.kind != typeDirectory {
+		return nil, fmt.Errorf("%w: no folder", ErrHostile)
+	}
+	names := make([]string, 0, len(n.links))
+	for _, l := range n.links {
+		names = append(names, l.name)
+	}
+	return names, nil
+}
