@@ -11,6 +11,8 @@ import (
 	rtmpcodecs "github.com/bluenviron/gortmplib/pkg/codecs"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
+
+	"murmuration/node/internal/pipes"
 )
 
 // Enhanced RTMP, from an independent implementation of the sending side.
@@ -54,8 +56,8 @@ func TestEnhancedRTMP(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes, r *recorder, e *events) {
-				g, err := publish(p.dial, "rtmp://host/live/secret", c.track, opusTrack)
+			virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes.Listener, r *recorder, e *events) {
+				g, err := publish(p.Dial, "rtmp://host/live/secret", c.track, opusTrack)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -97,9 +99,9 @@ func TestEnhancedRTMP(t *testing.T) {
 }
 
 func TestRTMPUnsupportedAudioIsLeftOut(t *testing.T) {
-	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes, r *recorder, e *events) {
+	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes.Listener, r *recorder, e *events) {
 		g711 := &gortmplib.Track{Codec: &rtmpcodecs.G711{MULaw: true, ChannelCount: 1}}
-		g, err := publish(p.dial, "rtmp://host/live/secret", &gortmplib.Track{Codec: &rtmpcodecs.H264{SPS: testSPS, PPS: testPPS}}, g711)
+		g, err := publish(p.Dial, "rtmp://host/live/secret", &gortmplib.Track{Codec: &rtmpcodecs.H264{SPS: testSPS, PPS: testPPS}}, g711)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,20 +8,22 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"murmuration/node/internal/pipes"
 )
 
 func TestRTMPStrangersAreBounded(t *testing.T) {
-	virtual(t, RTMPConfig{MaxConnections: 3}, func(t *testing.T, p *pipes, r *recorder, e *events) {
+	virtual(t, RTMPConfig{MaxConnections: 3}, func(t *testing.T, p *pipes.Listener, r *recorder, e *events) {
 		start := time.Now()
 		var conns []net.Conn
 		for range 3 {
-			c, err := p.dial(t.Context(), "", "")
+			c, err := p.Dial(t.Context(), "", "")
 			if err != nil {
 				t.Fatal(err)
 			}
 			conns = append(conns, c)
 		}
-		c, err := p.dial(t.Context(), "", "")
+		c, err := p.Dial(t.Context(), "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,9 +54,9 @@ func TestRTMPStrangersAreBounded(t *testing.T) {
 // Garbage in place of, or in the middle of, a stream ends that connection and nothing else.
 func TestRTMPGarbage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
-	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes, r *recorder, e *events) {
+	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes.Listener, r *recorder, e *events) {
 		for range 50 {
-			c, err := p.dial(t.Context(), "", "")
+			c, err := p.Dial(t.Context(), "", "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +73,7 @@ func TestRTMPGarbage(t *testing.T) {
 			}
 			c.Close() //nolint:errcheck // the server may have been first
 
-			g, err := publish(p.dial, "rtmp://host/live/secret")
+			g, err := publish(p.Dial, "rtmp://host/live/secret")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,9 +98,9 @@ func TestRTMPGarbage(t *testing.T) {
 }
 
 func TestRTMPSinkError(t *testing.T) {
-	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes, r *recorder, e *events) {
+	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes.Listener, r *recorder, e *events) {
 		r.fail = errors.New("the disk is full")
-		c, err := publish(p.dial, "rtmp://host/live/secret")
+		c, err := publish(p.Dial, "rtmp://host/live/secret")
 		if err != nil {
 			t.Fatal(err)
 		}

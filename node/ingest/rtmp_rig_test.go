@@ -12,39 +12,9 @@ import (
 	"github.com/bluenviron/gortmplib"
 	rtmpcodecs "github.com/bluenviron/gortmplib/pkg/codecs"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
+
+	"murmuration/node/internal/pipes"
 )
-
-// pipes is a listener whose connections are pipes in memory, for tests in virtual time.
-type pipes struct {
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
-}
-
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), done: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error { p.once.Do(func() { close(p.done) }); return nil }
-
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
-
-func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
-	a, b := net.Pipe()
-	select {
-	case p.conns <- b:
-		return a, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
 
 // events collects a server's events.
 type events struct {
@@ -68,9 +38,9 @@ func (e *events) kinds() (out []string) {
 }
 
 // virtual runs a test with a server on pipes in virtual time.
-func virtual(t *testing.T, config RTMPConfig, test func(t *testing.T, p *pipes, r *recorder, e *events)) {
+func virtual(t *testing.T, config RTMPConfig, test func(t *testing.T, p *pipes.Listener, r *recorder, e *events)) {
 	synctest.Test(t, func(t *testing.T) {
-		p, r, e := newPipes(), newRecorder(), new(events)
+		p, r, e := pipes.Listen(), newRecorder(), new(events)
 		config.Listener, config.Sink, config.Event = p, r, e.add
 		if config.Key == "" {
 			config.Key = "secret"

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
+
+	"murmuration/node/internal/pipes"
 )
 
 func TestRTMPUnits(t *testing.T) {
-	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes, r *recorder, e *events) {
+	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes.Listener, r *recorder, e *events) {
 		start := time.Now()
-		c, err := publish(p.dial, "rtmp://host/live/secret")
+		c, err := publish(p.Dial, "rtmp://host/live/secret")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,15 +51,15 @@ func TestRTMPUnits(t *testing.T) {
 }
 
 func TestRTMPRefusals(t *testing.T) {
-	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes, r *recorder, e *events) {
+	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes.Listener, r *recorder, e *events) {
 		for _, address := range []string{"rtmp://host/live/wrong", "rtmp://host/live/", "rtmp://host/live/secretx", "rtmp://host/secret/live"} {
-			_, err := publish(p.dial, address)
+			_, err := publish(p.Dial, address)
 			if err == nil || !strings.Contains(err.Error(), "wrong stream key") {
 				t.Errorf("%s: %v", address, err)
 			}
 		}
 		for _, address := range []string{"rtmp://host/live/secret", "rtmp://host/a/secret?x=y"} {
-			c, err := publish(p.dial, address)
+			c, err := publish(p.Dial, address)
 			if err != nil {
 				t.Fatalf("%s: %v", address, err)
 			}
@@ -65,7 +67,7 @@ func TestRTMPRefusals(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
-			if _, err := publish(p.dial, address); err == nil || !strings.Contains(err.Error(), "somebody else") {
+			if _, err := publish(p.Dial, address); err == nil || !strings.Contains(err.Error(), "somebody else") {
 				t.Errorf("second publisher: %v", err)
 			}
 			c.Close()
@@ -75,9 +77,9 @@ func TestRTMPRefusals(t *testing.T) {
 }
 
 func TestRTMPDropAndReturn(t *testing.T) {
-	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes, r *recorder, e *events) {
+	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes.Listener, r *recorder, e *events) {
 		for i := range 2 {
-			c, err := publish(p.dial, "rtmp://host/live/secret")
+			c, err := publish(p.Dial, "rtmp://host/live/secret")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,8 +111,8 @@ func TestRTMPDropAndReturn(t *testing.T) {
 }
 
 func TestRTMPSilence(t *testing.T) {
-	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes, r *recorder, e *events) {
-		c, err := publish(p.dial, "rtmp://host/live/secret")
+	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes.Listener, r *recorder, e *events) {
+		c, err := publish(p.Dial, "rtmp://host/live/secret")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,9 +135,9 @@ func TestRTMPSilence(t *testing.T) {
 
 // A publisher whose network changed comes back while its old connection hangs.
 func TestRTMPTakeOver(t *testing.T) {
-	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes, r *recorder, e *events) {
+	virtual(t, RTMPConfig{}, func(t *testing.T, p *pipes.Listener, r *recorder, e *events) {
 		for range 2 {
-			c, err := publish(p.dial, "rtmp://host/live/secret")
+			c, err := publish(p.Dial, "rtmp://host/live/secret")
 			if err != nil {
 				t.Fatal(err)
 			}

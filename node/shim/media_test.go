@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"murmuration/chunker/envelope"
-	"murmuration/playlist"
 )
 
 // TestMedia checks parts, segments, init segments, ranges and headers.
@@ -22,10 +21,7 @@ func TestMedia(t *testing.T) {
 		defer r.stop()
 		b, o := r.open("talk"), newOrigin("talk")
 		r.publish(b, o, 60)
-		m, err := playlist.ParseMedia([]byte(r.get("/b/talk/main/index.m3u8").body))
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := r.media("/b/talk/main/index.m3u8")
 		var whole string
 		for _, p := range m.Segments[len(m.Segments)-2].Parts {
 			whole += r.get("/b/talk/main/" + p.URI).body
@@ -215,10 +211,7 @@ func TestManyFormats(t *testing.T) {
 		if n := len(b.track("main").inits); n > 2*maxInits {
 			t.Errorf("%d init segments", n)
 		}
-		m, err := playlist.ParseMedia([]byte(r.get("/b/talk/main/index.m3u8").body))
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := r.media("/b/talk/main/index.m3u8")
 		for _, s := range m.Segments {
 			if a := r.get("/b/talk/main/" + s.Init); a.code != 200 {
 				t.Errorf("%s: %d", s.Init, a.code)
