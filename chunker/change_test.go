@@ -165,14 +165,7 @@ func TestParametersComeBack(t *testing.T) {
 				}
 			}
 		}
-		var chunks []envelope.Chunk
-		for _, u := range units {
-			out, err := c.Write(u)
-			if err != nil {
-				t.Fatal(err)
-			}
-			chunks = append(chunks, out...)
-		}
+		chunks := write(t, c, units)
 		out, err := c.Interrupt()
 		if err != nil {
 			t.Fatal(err)

@@ -183,14 +183,7 @@ func cut(t testing.TB, c *Cutter, f Format, units []Unit) []envelope.Chunk {
 	if err := c.SetFormat(f); err != nil {
 		t.Fatal(err)
 	}
-	var chunks []envelope.Chunk
-	for _, u := range units {
-		out, err := c.Write(u)
-		if err != nil {
-			t.Fatal(err)
-		}
-		chunks = append(chunks, out...)
-	}
+	chunks := write(t, c, units)
 	out, err := c.End()
 	if err != nil {
 		t.Fatal(err)
@@ -342,4 +335,17 @@ func checkLengths(t testing.TB, chunks []envelope.Chunk) {
 			t.Fatalf("chunk %d lasts %v, part target %v", i, c.DurationTime(), c.PartTargetTime())
 		}
 	}
+}
+
+// write gives units to a Cutter and returns the chunks that they complete.
+func write(t testing.TB, c *Cutter, units []Unit) (chunks []envelope.Chunk) {
+	t.Helper()
+	for _, u := range units {
+		out, err := c.Write(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chunks = append(chunks, out...)
+	}
+	return chunks
 }

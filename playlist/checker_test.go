@@ -140,7 +140,7 @@ func (c *checker) segments(m *Media, fail func(string, ...any)) {
 			if len(s.Parts) > 0 && after >= 3*m.TargetDuration {
 				fail("segment %d, %v from the end, still has parts", s.MSN, after)
 			}
-			after += length(s)
+			after += s.Length()
 		}
 	}
 }
@@ -228,21 +228,10 @@ func (c *checker) same(uri, what string, fail func(string, ...any)) {
 	c.content[uri] = what
 }
 
-func length(s MediaSegment) time.Duration {
-	if s.URI != "" {
-		return s.Duration
-	}
-	var sum time.Duration
-	for _, p := range s.Parts {
-		sum += p.Duration
-	}
-	return sum
-}
-
 func total(m *Media) time.Duration {
 	var sum time.Duration
 	for _, s := range m.Segments {
-		sum += length(s)
+		sum += s.Length()
 	}
 	return sum
 }

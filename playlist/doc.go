@@ -23,7 +23,8 @@
 // of those seconds (Text). Delta updates leave out what players have (EXT-X-SKIP), but where a discontinuity stands in
 // what they would send.
 //
-// Reading order: part.go (what goes in), playlist.go (the window), arrivals.go (what order parts are listed in, and
+// Reading order: config.go, part.go (what goes in), playlist.go (the window), lookup.go (what stands in it), arrivals.go
+// (what order parts are listed in, and
 // what is done about those that do not come), history.go (what was before), segment.go (where segments begin), clock.go
 // (PROGRAM-DATE-TIME), render.go and multivariant.go (text), reload.go (blocking reload), parse.go (the way back, for
 // players and tests).

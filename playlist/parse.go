@@ -50,6 +50,18 @@ type MediaSegment struct {
 	Parts         []MediaPart
 }
 
+// Length returns how long the segment plays: of one that is not finished, what its parts make so far.
+func (s MediaSegment) Length() time.Duration {
+	if s.URI != "" {
+		return s.Duration
+	}
+	var sum time.Duration
+	for _, p := range s.Parts {
+		sum += p.Duration
+	}
+	return sum
+}
+
 // MediaPart is a part of a parsed playlist.
 type MediaPart struct {
 	URI         string

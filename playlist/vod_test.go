@@ -2,8 +2,6 @@ package playlist
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -56,19 +54,7 @@ func TestVODGolden(t *testing.T) {
 			v := NewVOD(parts, vodNames())
 			checkVOD(t, parts, v)
 			got := v.Render()
-			file := filepath.Join("testdata", name+".m3u8")
-			if *update {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if string(got) != string(want) {
-				t.Errorf("got\n%s\nwant\n%s", got, want)
-			}
+			golden(t, name, got)
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -35,11 +36,12 @@ func usage(err error) error {
 
 // fail prints err as one line and returns the exit code that goes with it.
 func fail(w io.Writer, err error) int {
-	fmt.Fprintf(w, "murmur: %v\n", err)
-	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
+	code := exitCode(err)
+	fmt.Fprintln(w, "murmur:", strings.Join(strings.Fields(err.Error()), " ")) // YAML's errors have several lines
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil && code == exitUsage {
 		fmt.Fprintln(w, "Try: murmur --help, murmur COMMAND --help")
 	}
-	return exitCode(err)
+	return code
 }
 
 func exitCode(err error) int {

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -40,9 +39,9 @@ Exit codes: 0 done or stopped by a signal, 1 something failed, 2 wrong usage, 3 
 
 // cli is the command line. Kong reads the tags.
 type cli struct {
-	Config  kong.ConfigFlag `help:"YAML file with flags." placeholder:"FILE"`
-	Verbose int             `short:"v" type:"counter" help:"Tell what happens (-vv: in detail)."`
-	LogJSON bool            `name:"log-json" help:"Log as JSON lines."`
+	Config  configFile `help:"YAML file with flags." placeholder:"FILE"`
+	Verbose int        `short:"v" type:"counter" help:"Tell what happens (-vv: in detail)."`
+	LogJSON bool       `name:"log-json" help:"Log as JSON lines."`
 
 	Origin     originCmd     `cmd:"" help:"Publish a broadcast: takes a feed by RTMP, file or pipe."`
 	Broadcast  broadcastCmd  `cmd:"" help:"Start, stop, list and name the broadcasts of a running origin."`
@@ -86,11 +85,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	options := []kong.Option{
 		kong.Name("murmur"), kong.Description(about), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.DefaultEnvars("MURMUR"), kong.Writers(stdout, stderr), kong.Exit(func(n int) { code = n }),
-		kong.Configuration(loadYAML),
 	}
-	if path, err := defaultConfig(); err == nil {
-		options = append(options, kong.Configuration(loadYAML, path))
+	usual, err := usualConfig()
+	if err != nil {
+		return fail(stderr, err)
 	}
+	options = append(options, kong.Resolvers(usual))
 	parser, err := kong.New(&c, options...)
 	if err != nil {
 		return fail(stderr, err)
@@ -126,14 +126,6 @@ func logger(c cli, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-func defaultConfig() (string, error) {
-	dir, err := os.UserConfigDir()
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(dir, "murmur", "config.yaml"), nil
 }
 
 type versionCmd struct{}

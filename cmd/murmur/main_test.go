@@ -66,6 +66,10 @@ func TestExitCodes(t *testing.T) {
 		{"RTMP port in use", []string{"origin", "--no-mdns", "--listen", loopback, "--http", "127.0.0.1:0", "--rtmp", port}, exitListen, "--rtmp"},
 		{"mesh port in use", []string{"viewer", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/" + busyPort, "--http", "127.0.0.1:0", link}, exitListen, "--listen"},
 		{"config is no YAML", []string{"--config", write(t, "c", ":\n-:", 0o600), "version"}, exitKey, "config file"},
+		{"no such key file", []string{"origin", "--channel-key", "nowhere.key"}, exitKey, "nowhere.key"},
+		{"a folder as key file", []string{"origin", "--channel-key", t.TempDir()}, exitKey, "it is not a file"},
+		{"no such config", []string{"--config", "nowhere.yaml", "version"}, exitKey, "nowhere.yaml"},
+		{"config with a bad value", []string{"--config", write(t, "c", "origin:\n  grace: soon\n", 0o600), "origin"}, exitKey, `--grace: config file: expected duration but got "soon"`},
 		{"config with a slip", []string{"--config", write(t, "c", "origin:\n  titel: x\n", 0o600), "version"}, exitKey, "titel"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -76,7 +80,34 @@ func TestExitCodes(t *testing.T) {
 			if !strings.Contains(stderr, c.says) {
 				t.Errorf("it does not say %q:\n%s", c.says, stderr)
 			}
+			if line, _, more := strings.Cut(strings.TrimSpace(stderr), "\n"); more && code > exitFailed && strings.HasPrefix(line, "murmur: ") && !strings.Contains(stderr, "\nTry: ") {
+				t.Errorf("the error takes more than a line:\n%s", stderr)
+			}
 		})
+	}
+}
+
+// TestUsualConfig wants what is wrong with the file that is read without being named to be told like that of any other.
+func TestUsualConfig(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	if err := os.Mkdir(filepath.Join(dir, "murmur"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "murmur", "config.yaml")
+	for text, says := range map[string]string{"origin: [\n": path, "orign:\n  title: x\n": "orign", "origin: 3\n": "one to a line"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, stderr := try(t, "version"); code != exitKey || !strings.Contains(stderr, says) {
+			t.Errorf("%q: exit code %d, want %d, and %q:\n%s", text, code, exitKey, says, stderr)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := try(t, "version"); code != 0 {
+		t.Errorf("exit code %d without a file:\n%s", code, stderr)
 	}
 }
 

@@ -12,7 +12,7 @@ type originCmd struct {
 	storeFlags    `set:"record=true" set:"dht=auto"` //nolint:staticcheck // kong takes several
 	Listen        []string                           `placeholder:"MULTIADDR" default:"/ip4/0.0.0.0/udp/4101/quic-v1,/ip4/0.0.0.0/tcp/4101" help:"Where viewers and seeds reach this origin (${default})."`
 	Title         string                             `default:"Live" help:"Title of the broadcasts."`
-	ChannelKey    string                             `type:"existingfile" placeholder:"FILE" help:"Channel key, to stand in for another origin (default: channel.key in --dir)."`
+	ChannelKey    string                             `type:"path" placeholder:"FILE" help:"Channel key, to stand in for another origin (default: channel.key in --dir)."`
 	RTMP          string                             `name:"rtmp" default:"127.0.0.1:1935" placeholder:"ADDR" help:"Where to take RTMP (${default}; 0.0.0.0:1935 for an encoder on another machine; off for none)."`
 	StreamKey     string                             `placeholder:"KEY" help:"Stream key that the encoder must give (default: made once, kept in --dir)."`
 	Input         string                             `placeholder:"FILE" help:"Take the feed from a .ts or .mp4 file, - for MPEG-TS on standard input, test for the built-in picture, instead of RTMP."`

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -17,17 +20,49 @@ type configError struct{ error }
 
 func (c configError) Unwrap() error { return c.error }
 
+// configFile is the flag that names a further YAML file. What stands in it wins over the usual one.
+type configFile string
+
+// BeforeResolve is called by kong.
+func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
+	path, _ := ctx.FlagValue(trace.Flag).(configFile)
+	flags, err := loadConfig(kong.ExpandPath(string(path)))
+	if err != nil {
+		return err
+	}
+	ctx.AddResolver(flags)
+	return nil
+}
+
+// usualConfig reads the file that is read without being named. There need be none.
+func usualConfig() (kong.Resolver, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return yamlFlags{}, nil //nolint:nilerr // no home, no file
+	}
+	flags, err := loadConfig(filepath.Join(dir, "murmur", "config.yaml"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return yamlFlags{}, nil
+	}
+	return flags, err
+}
+
+func loadConfig(path string) (yamlFlags, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, configError{fmt.Errorf("config file: %w", err)}
+	}
+	defer f.Close()
+	flags := map[string]any{}
+	if err := yaml.NewDecoder(f).Decode(&flags); err != nil && !errors.Is(err, io.EOF) {
+		return nil, configError{fmt.Errorf("config file %s: %w", path, err)}
+	}
+	return flags, nil
+}
+
 // yamlFlags resolves flags from a YAML file: top-level keys are global flags or commands; below a command stand its
 // flags. A key that is no flag is an error, so that a slip of the pen does not pass silently.
 type yamlFlags map[string]any
-
-func loadYAML(r io.Reader) (kong.Resolver, error) {
-	flags := map[string]any{}
-	if err := yaml.NewDecoder(r).Decode(&flags); err != nil && !errors.Is(err, io.EOF) {
-		return nil, configError{fmt.Errorf("config file: %w", err)}
-	}
-	return yamlFlags(flags), nil
-}
 
 // Validate implements kong.Resolver.
 func (y yamlFlags) Validate(app *kong.Application) error {
@@ -67,16 +102,23 @@ func (y yamlFlags) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) 
 	if n := parent.Node(); n != nil && n.Type == kong.CommandNode {
 		section, _ = y[n.Name].(map[string]any)
 	}
+	var text string
 	switch value := section[flag.Name].(type) {
 	case []any: // kong splits lists at commas
 		words := make([]string, len(value))
 		for i, v := range value {
 			words[i] = fmt.Sprint(v)
 		}
-		return strings.Join(words, ","), nil
+		text = strings.Join(words, ",")
 	case nil:
 		return nil, nil
 	default:
-		return fmt.Sprint(value), nil
+		text = fmt.Sprint(value)
 	}
+	// Kong would take a bad value for one from the command line.
+	scan := kong.Scan().PushTyped(text, kong.FlagValueToken)
+	if err := flag.Mapper.Decode(&kong.DecodeContext{Value: flag.Value, Scan: scan}, reflect.New(flag.Target.Type()).Elem()); err != nil {
+		return nil, configError{fmt.Errorf("config file: %w", err)}
+	}
+	return text, nil
 }

@@ -135,10 +135,11 @@ func (t *tsSource) choose(r *mpegts.Reader) error {
 		case !supported && k < 0:
 			log.Info("a stream that is neither video nor audio is left out")
 		case !supported:
+			err := unsupported(k.String(), name)
 			if refused[k] == nil {
-				refused[k] = unsupported(k.String(), name)
+				refused[k] = err
 			}
-			log.Warn("a stream is left out: its codec is not supported")
+			log.Warn("a stream is left out", "err", err)
 		case taken[k]:
 			log.Warn("a stream is left out: only the first of its kind is taken")
 		default:

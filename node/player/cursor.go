@@ -39,7 +39,7 @@ func (c *cursor) begin(m *playlist.Media, holdBack time.Duration) time.Duration 
 	}
 	var total time.Duration
 	for _, s := range m.Segments {
-		total += length(s)
+		total += s.Length()
 	}
 	target := max(total-holdBack, 0)
 	var at, found time.Duration
@@ -54,7 +54,7 @@ func (c *cursor) begin(m *playlist.Media, holdBack time.Duration) time.Duration 
 			}
 			here += p.Duration
 		}
-		at += length(s)
+		at += s.Length()
 	}
 	return target - found
 }
@@ -113,15 +113,4 @@ func (c *cursor) take(m *playlist.Media) []item {
 		}
 	}
 	return items
-}
-
-func length(s playlist.MediaSegment) time.Duration {
-	if s.URI != "" {
-		return s.Duration
-	}
-	var sum time.Duration
-	for _, p := range s.Parts {
-		sum += p.Duration
-	}
-	return sum
 }

@@ -76,7 +76,7 @@ func New(cfg Config) (*Server, error) {
 		var lc net.ListenConfig
 		if s.listener, err = lc.Listen(context.Background(), "tcp", cfg.Listen); err != nil {
 			if errors.Is(err, syscall.EADDRINUSE) {
-				return nil, fmt.Errorf("shim: %s: %w (is another murmur running? choose another address)", cfg.Listen, ErrPortInUse)
+				return nil, fmt.Errorf("shim: %s: %w", cfg.Listen, ErrPortInUse)
 			}
 			return nil, fmt.Errorf("shim: %w", err)
 		}

@@ -1,11 +1,11 @@
 // A stand-in for the node, for work on the page alone: `npm run build && npm run mock`.
 // ffmpeg's test picture, cut at its fragments, served as LL-HLS with blocking reload, beside an
 // invented status, beside recordings of the same picture. GET /mock/interrupt?s=10, /mock/end, /mock/new, /mock/wait,
-// /mock/down?s=5, /mock/peers?n=40, /mock/recordings?n=0, /mock/stripes?n=0, /mock/role?r=replay, /mock/store?quota=0 and
+// /mock/down?s=5, /mock/peers?n=40, /mock/recordings?n=0, /mock/stripes?n=0, /mock/role?r=replay, /mock/store?quota=0, /mock/full and
 // /mock/late?s=20 (what is older than that is listed in dvr.m3u8 only) make the things happen that happen to broadcasts.
 // PAST=600 begins with ten minutes of a broadcast that is on already; --idle without one.
 import { spawn, spawnSync } from "node:child_process";
-import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, extname, join, normalize } from "node:path";
@@ -30,6 +30,7 @@ let recordingCount = 6;
 let stripeCount = 16;
 let role = "viewer";
 let quota = 20e9;
+let full = false;
 let sent = 0;
 let received = 0;
 
@@ -159,6 +160,9 @@ function record() {
   const still = (at) => ["-f", "lavfi", "-i", `mandelbrot=size=640x360:rate=12:start_scale=${at}`, "-frames:v"];
   run([...still(0.8), "3", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-an", "-movflags", "frag_keyframe+empty_moov+default_base_moof", "poster.mp4"]);
   run([...still(0.02), "1", "poster.jpg"]);
+  writeFileSync(join(dir, "info.json"), JSON.stringify({ version: 1, tracks: [{ name: "main", width: 640, height: 360 }], files: [{ name: "poster.mp4" }, { name: "poster.jpg" }] }));
+  mkdirSync(join(dir, "sound"));
+  writeFileSync(join(dir, "sound", "info.json"), JSON.stringify({ version: 1, tracks: [{ name: "main" }], files: [{ name: "index.m3u8" }] }));
   return dir;
 }
 
@@ -168,7 +172,7 @@ const talks = [
   ["Lightning talks", "partial", 120, "poster.mp4", false, 0],
   ["Supercalifragilisticexpialidociousdistributedcontentaddressedrecordings", "listed", 0, "poster.mp4", false, 12],
   ["A poster that is missing", "listed", 0, "gone.mp4", false, 0],
-  ["", "finished", 0, "", true, 0],
+  ["Sound alone", "finished", 0, "sound/poster.mp4", true, 0],
 ];
 
 function recordings() {
@@ -206,7 +210,7 @@ function status() {
         chunks: { received: b.parts.length, published: 0, relayed: Math.floor(b.parts.length * 1.7), missed: 0, fetched: Math.min(8, b.parts.length), duplicates: 31, rejected: 0 } }],
     })),
     recordings: recordings(),
-    store: role === "viewer" && quota < 0 ? {} : { bytes: recordingCount * 1.9e9, quota_bytes: quota, free_bytes: 212e9, recordings: recordingCount },
+    store: role === "viewer" && quota < 0 ? {} : { bytes: recordingCount * 1.9e9, quota_bytes: quota, free_bytes: 212e9, recordings: recordingCount, full },
     peers: Array.from({ length: peerCount }, (_, i) => ({
       id: peerId(i),
       addr: i % 3 === 2 ? `/ip6/2001:db8::${i + 1}/tcp/4001` : `/ip4/198.51.100.${i + 3}/udp/4001/quic-v1`, direction: i % 2 ? "in" : "out",
@@ -230,7 +234,7 @@ function blocking(b, name, q, req, send) {
   tell();
 }
 
-const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".m3u8": "application/vnd.apple.mpegurl", ".mp4": "video/mp4", ".m4s": "video/mp4", ".jpg": "image/jpeg" };
+const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".m3u8": "application/vnd.apple.mpegurl", ".mp4": "video/mp4", ".m4s": "video/mp4", ".jpg": "image/jpeg", ".json": "application/json" };
 const csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const recorded = record();
@@ -251,6 +255,7 @@ createServer((req, res) => {
     else if (what === "stripes") stripeCount = Number(url.searchParams.get("n") ?? 16);
     else if (what === "role") role = url.searchParams.get("r") ?? "viewer";
     else if (what === "store") quota = Number(url.searchParams.get("quota") ?? 20e9);
+    else if (what === "full") full = url.searchParams.get("no") === null;
     else if (what === "late") current.short = Math.max(1, current.segments.length - Math.round(s / target));
     else if (what === "peers") peerCount = Number(url.searchParams.get("n") ?? 5);
     return send(200, "ok\n");
@@ -264,7 +269,7 @@ createServer((req, res) => {
     const timer = setInterval(tick, 1000);
     return req.on("close", () => clearInterval(timer));
   }
-  const kept = /^\/(?:b\/0rec\d+|ipfs\/\w+)\/([\w.]+)$/.exec(path);
+  const kept = /^\/(?:b\/0rec\d+|ipfs\/\w+)\/((?:sound\/)?[\w.]+)$/.exec(path);
   if (kept) {
     const file = join(recorded, kept[1]);
     if (!existsSync(file)) return send(404, "");

@@ -31,7 +31,7 @@ export function stateLine(r: Recording): string {
   const lost = r.missing > 0 ? `about ${span(Math.max(1, r.missing * chunkS))} missing` : "";
   switch (r.state) {
     case "live":
-      return "Being recorded now";
+      return r.full ? "The disk is full: what comes is not kept" : "Being recorded now";
     case "partial":
       return lost ? `Incomplete: ${lost}` : "Incomplete";
     case "finished":
@@ -56,4 +56,22 @@ export function playWords(r: Recording): string {
 export function posterKind(path: string): "film" | "picture" | "none" {
   if (/\.mp4($|\?)/i.test(path)) return "film";
   return /\.(jpe?g|png|webp)($|\?)/i.test(path) ? "picture" : "none";
+}
+
+/** What a recording has to show. */
+export type Showing = "poster" | "sound" | "nothing";
+
+/** Path of the table of contents beside a poster. */
+export const infoOf = (poster: string): string => poster.replace(/[^/]*$/, "info.json");
+
+/**
+ * Whether the poster at this path is there, by the recording's info.json (node/archive/unixfs/FORMAT.md): asking for one
+ * that is not is an error in the browser's console and on the network.
+ */
+export function showing(info: unknown, poster: string): Showing {
+  const { files, tracks } = (info ?? {}) as { files?: unknown; tracks?: unknown };
+  const name = poster.slice(poster.lastIndexOf("/") + 1);
+  if (Array.isArray(files) && files.some((f) => (f as { name?: unknown } | null)?.name === name)) return "poster";
+  const heights = Array.isArray(tracks) ? tracks.map((t) => (t as { height?: unknown } | null)?.height) : [];
+  return heights.length > 0 && heights.every((h) => !h) ? "sound" : "nothing";
 }

@@ -1,5 +1,5 @@
 // Where a viewer stands in a broadcast: at live, behind it on purpose, or in one that is over. Only whoever is at live is
-// kept there (pace.ts, engine.ts); somebody who paused or went back is left where he is until he asks for live.
+// kept there (pace.ts, hls.ts); somebody who paused or went back is left where he is until he asks for live.
 
 import { clock, span } from "./format";
 

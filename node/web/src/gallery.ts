@@ -1,6 +1,6 @@
 // The channel's recordings as cards. A card is a link: its address can be shared, and the browser's own way back works.
 
-import { factsLine, holdersLine, lengthOf, nameOf, newestFirst, playWords, posterKind, stateLine } from "./catalogue";
+import { factsLine, holdersLine, lengthOf, nameOf, newestFirst, playWords, infoOf, posterKind, showing, stateLine } from "./catalogue";
 import { copyFrom } from "./copy";
 import { byId, say, show } from "./dom";
 import { span, bytes } from "./format";
@@ -107,40 +107,49 @@ class Card {
     return true;
   }
 
-  /** Loads the poster. What fails leaves the placeholder that the style sheet draws. */
+  /** Loads the poster, where there is one. Else the placeholder stays that the style sheet draws. */
   unveil(queue: Queue): void {
-    const { path } = this;
-    queue.add(
-      () =>
-        new Promise((done) => {
-          const film = posterKind(path) === "film";
-          const e = document.createElement(film ? "video" : "img");
-          const end = (ok: boolean) => {
-            clearTimeout(timer);
-            if (ok) e.dataset.ready = "true";
-            else {
-              e.removeAttribute("src");
-              e.remove();
-            }
-            done();
-          };
-          const timer = setTimeout(() => end(false), posterMs);
-          e.addEventListener(film ? "loadeddata" : "load", () => end(true), { once: true });
-          e.addEventListener("error", () => end(false), { once: true });
-          e.setAttribute("aria-hidden", "true");
-          if (e instanceof HTMLVideoElement) {
-            e.muted = true;
-            e.playsInline = true;
-            e.preload = "metadata";
-            e.disablePictureInPicture = true;
-            e.tabIndex = -1;
-          } else {
-            e.alt = "";
-          }
-          e.src = path;
-          this.poster.querySelector("video, img")?.remove();
-          this.poster.prepend(e);
-        }),
-    );
+    queue.add(() => this.load(this.path));
+  }
+
+  private async load(path: string): Promise<void> {
+    const info: unknown = await fetch(infoOf(path), { signal: AbortSignal.timeout(posterMs) })
+      .then((r) => (r.ok ? r.json() : null))
+      .catch(() => null);
+    const what = showing(info, path);
+    this.poster.dataset.shows = what;
+    if (what === "poster") await this.picture(path);
+  }
+
+  private picture(path: string): Promise<void> {
+    return new Promise((done) => {
+      const film = posterKind(path) === "film";
+      const e = document.createElement(film ? "video" : "img");
+      const end = (ok: boolean) => {
+        clearTimeout(timer);
+        if (ok) e.dataset.ready = "true";
+        else {
+          e.removeAttribute("src");
+          e.remove();
+        }
+        done();
+      };
+      const timer = setTimeout(() => end(false), posterMs);
+      e.addEventListener(film ? "loadeddata" : "load", () => end(true), { once: true });
+      e.addEventListener("error", () => end(false), { once: true });
+      e.setAttribute("aria-hidden", "true");
+      if (e instanceof HTMLVideoElement) {
+        e.muted = true;
+        e.playsInline = true;
+        e.preload = "metadata";
+        e.disablePictureInPicture = true;
+        e.tabIndex = -1;
+      } else {
+        e.alt = "";
+      }
+      e.src = path;
+      this.poster.querySelector("video, img")?.remove();
+      this.poster.prepend(e);
+    });
   }
 }

@@ -17,7 +17,7 @@ const fast = 1.1;
 const fairlyFast = 1.05;
 const slow = 0.95;
 
-/** Further behind than this the viewer is taken forward in one jump (engine.ts), not by hurrying. */
+/** Further behind than this the viewer is taken forward in one jump (hls.ts), not by hurrying. */
 const tooFar = 4;
 
 /** @param now the present rate: a pace once taken is kept until the target is reached, so that it does not flutter. */

@@ -3,7 +3,8 @@
 import { bufferedAhead, beyondHole } from "./clock";
 import { Dvr, type Standing, type Window, edition, standing } from "./dvr";
 import { type Engine, type Trouble, createEngine } from "./engine";
-import { type Distance, leap, nearS, pace } from "./pace";
+import type { Distance } from "./pace";
+import { Pacer } from "./pacer";
 import { StallMeter } from "./stalls";
 
 export interface PlayerHandler {
@@ -19,12 +20,6 @@ const stuckMs = 2500;
 /** Seconds of media to have before playing, and how long to wait for them at most. */
 const primeS = 0.9;
 const primeMs = 2500;
-
-/** After the first picture, what is less than this behind is made up for by hurrying. */
-const leapS = 1;
-
-/** Leaps after the first picture. Each costs a computer that is slow the decoding from the last keyframe on. */
-const maxLeaps = 2;
 
 /** A stream that shows no picture this long after loading is loaded again. */
 const startMs = 15_000;
@@ -67,6 +62,7 @@ export class Player {
   playBlocked = false;
 
   private readonly dvr = new Dvr();
+  private readonly pacer: Pacer;
   private engine: Engine | null = null;
   private resume: Place | null = null;
   private offered = { playlist: "", started: null as number | null };
@@ -77,12 +73,12 @@ export class Player {
   private lastMove = { at: 0, position: -1 };
   private rebuilds = 0;
   private everStarted = false;
-  private leaps = 0;
 
   constructor(
     readonly video: HTMLVideoElement,
     private readonly handler: PlayerHandler,
   ) {
+    this.pacer = new Pacer(video, () => this.distance());
     video.addEventListener("playing", () => {
       this.firstPicture();
       handler.changed();
@@ -170,7 +166,7 @@ export class Player {
       const first = this.ranges()[0];
       const ready = first !== undefined && first[1] - Math.max(first[0], this.video.currentTime) >= primeS;
       if (ready || this.engine?.name === "native" || performance.now() - since > primeMs) {
-        this.leap(nearS);
+        this.pacer.start();
         void this.play();
       } else setTimeout(look, 20);
     };
@@ -287,7 +283,7 @@ export class Player {
     this.engine?.destroy();
     this.builtAt = performance.now();
     this.lastMove = { at: this.builtAt, position: -1 };
-    this.leaps = maxLeaps;
+    this.pacer.reset();
     this.handler.trouble(null);
     this.engine = createEngine(this.video, this.url, {
       trouble: (t) => this.handler.trouble(t),
@@ -345,27 +341,10 @@ export class Player {
     return this.everStarted && this.started && !v.paused && !v.seeking && !v.ended && v.readyState > 0 && !this.atEnd();
   }
 
-  private keepPace(): void {
-    const d = this.shouldMove() ? this.distance() : null;
-    const rate = d ? pace(d, this.video.playbackRate) : 1;
-    if (this.video.playbackRate !== rate) this.video.playbackRate = rate;
-    if (!d || this.leaps === 0) return;
-    if (d.latency - d.target < nearS) this.leaps = 0;
-    else if (this.leap(leapS)) this.leaps--;
-  }
-
   /** Where live is, for a viewer who is to stay close to it. */
   private distance(): Distance | null {
     const d = this.dvr.following && !this.window?.ended ? this.engine?.distance() : null;
     return d ? { ...d, buffered: this.buffered() } : null;
-  }
-
-  /** Goes forward to the live position, by no less than `least` seconds, as far as there is media. */
-  private leap(least: number): boolean {
-    const d = this.distance();
-    const by = d ? leap(d, least) : 0;
-    if (by > 0) this.video.currentTime += by;
-    return by > 0;
   }
 
   private watch(): void {
@@ -374,7 +353,7 @@ export class Player {
     const position = v.currentTime;
     const shouldMove = this.shouldMove();
     this.stalls.sample({ at, position, shouldMove });
-    this.keepPace();
+    this.pacer.keep(shouldMove);
     this.arrive();
     if (this.started && this.atEnd() && !v.paused) {
       if (position !== this.lastMove.position) this.lastMove = { at, position };

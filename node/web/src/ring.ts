@@ -77,7 +77,9 @@ export function drawRing(host: HTMLElement, peers: readonly Peer[], stripes: rea
     const [x, y] = to(...e.from);
     const [bx, by] = to(...e.bend);
     const d = `M${x.toFixed(1)} ${y.toFixed(1)}Q${bx.toFixed(1)} ${by.toFixed(1)} ${w / 2} ${h / 2}`;
-    svg.append(shape("path", { class: "stripe", d, stroke: colour(e.stripe, stripes.length) }));
+    const path = shape("path", { class: "stripe", d });
+    path.style.setProperty("--stripe", colour(e.stripe, stripes.length));
+    svg.append(path);
   }
   for (const s of spots) {
     const [x, y] = at(s);

@@ -89,6 +89,8 @@ export interface Recording {
   pinned: boolean;
   /** Chunks known to be missing here. */
   missing: number;
+  /** What comes is not kept: the disk is full. */
+  full: boolean;
   /** Others known to hold it. */
   replicas: number;
   /** Path of the playlist. */
@@ -104,6 +106,8 @@ export interface Store {
   /** Of the file system. */
   freeBytes: number;
   recordings: number;
+  /** There is no room for what comes. */
+  full: boolean;
 }
 
 export interface Status {
@@ -226,21 +230,26 @@ function recording(r: Fields): Recording {
     state: recordingStates.includes(state) ? (state as RecordingState) : root ? "listed" : "partial",
     pinned: r.pinned === true,
     missing: count(r.missing),
+    full: r.full === true,
     replicas: count(r.replicas),
     url: localPath(r.url) || `/b/${encodeURIComponent(id)}/index.m3u8`,
     poster: localPath(r.poster),
   };
 }
 
-function store(v: unknown): Store | null {
+function store(v: unknown, recordings: readonly Recording[]): Store | null {
   const s = fields(v);
   const found = { bytes: count(s.bytes), quotaBytes: count(s.quota_bytes), freeBytes: count(s.free_bytes), recordings: count(s.recordings) };
-  return Object.values(found).some((n) => n > 0) ? found : null;
+  const full = s.full === true || recordings.some((r) => r.full);
+  return full || Object.values(found).some((n) => n > 0) ? { ...found, full } : null;
 }
 
 export function parseStatus(raw: unknown): Status {
   const s = fields(raw);
   const t = fields(s.traffic);
+  const recordings = list(s.recordings)
+    .map(recording)
+    .filter((r) => r.broadcast !== "");
   return {
     version: text(s.version),
     role: text(s.role),
@@ -262,10 +271,8 @@ export function parseStatus(raw: unknown): Status {
       receivedBps: count(t.received_bps),
       sentBps: count(t.sent_bps),
     },
-    recordings: list(s.recordings)
-      .map(recording)
-      .filter((r) => r.broadcast !== ""),
-    store: store(s.store),
+    recordings,
+    store: store(s.store, recordings),
   };
 }
 

@@ -4,6 +4,7 @@ import type { ViewState } from "./broadcast";
 import type { Trouble } from "./engine";
 import type { Status } from "./status";
 import { span } from "./format";
+import { makeRoom } from "./storage";
 
 export interface Veil {
   title: string;
@@ -70,7 +71,10 @@ export function advice(state: ViewState, status: Status | null, trouble: Trouble
   if (state === "interrupted" && status?.role === "viewer" && status.peers.length === 0) {
     return { title: "No neighbours are left.", text: "Check this computer's network. Behind a strict firewall, let UDP out.", afterMs: 3000 };
   }
-  if (trouble?.kind === "network" && (state === "live" || state === "recording")) return { title: "The stream does not come through.", text: `Trying again (${trouble.detail}).`, afterMs: 3000 };
+  if (trouble?.kind === "network" && (state === "live" || state === "recording")) return { title: "The stream does not come through.", text: `Trying again (${trouble.detail}). If it lasts: is the murmur node on this computer busy, or its terminal full of errors?`, afterMs: 3000 };
+  if (status?.store?.full) {
+    return { title: "The disk is full: nothing more is recorded here.", text: `The broadcast itself goes on. ${makeRoom}`, afterMs: 0 };
+  }
   if (clocksDisagree) {
     return { title: "The clocks of the venue and of this computer differ.", text: "So the delay cannot be shown; playback is not affected. Setting the clock by the network (NTP) cures it.", afterMs: 2000 };
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { dateLine, factsLine, holdersLine, lengthOf, nameOf, newestFirst, playWords, posterKind, stateLine } from "../src/catalogue";
+import { dateLine, factsLine, holdersLine, infoOf, lengthOf, nameOf, newestFirst, playWords, posterKind, showing, stateLine } from "../src/catalogue";
 import { type Recording, parseStatus } from "../src/status";
 
 const of = (r: object): Recording => parseStatus({ recordings: [{ broadcast: "b", ...r }] }).recordings[0]!;
@@ -24,6 +24,7 @@ it("tells the facts", () => {
 describe("stateLine", () => {
   it.each([
     [{ state: "live", missing: 4 }, "Being recorded now"],
+    [{ state: "live", full: true }, "The disk is full: what comes is not kept"],
     [{ state: "partial" }, "Incomplete"],
     [{ state: "partial", missing: 8 }, "Incomplete: about 2 seconds missing"],
     [{ state: "finished" }, "Kept here, complete"],
@@ -46,3 +47,15 @@ it.each([
   ["/ipfs/bafy/poster.html", "none"],
   ["", "none"],
 ])("takes %j for a %s", (path, want) => expect(posterKind(path)).toBe(want));
+
+it("finds the table of contents", () => expect(infoOf("/ipfs/bafy/poster.mp4")).toBe("/ipfs/bafy/info.json"));
+
+it.each([
+  [{ files: [{ name: "poster.mp4" }], tracks: [{ height: 360 }] }, "poster"],
+  [{ files: [{ name: "poster.jpg" }], tracks: [{ height: 360 }] }, "nothing"],
+  [{ files: [{ name: "index.m3u8" }], tracks: [{ codecs: "mp4a.40.2" }] }, "sound"],
+  [{ files: "poster.mp4", tracks: [null, 3] }, "sound"],
+  [{ files: [null, 3] }, "nothing"],
+  [null, "nothing"],
+  ["poster.mp4", "nothing"],
+])("of %j it shows the %s", (info, want) => expect(showing(info, "/ipfs/bafy/poster.mp4")).toBe(want));

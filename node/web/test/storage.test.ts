@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import { filled, storeLine } from "../src/storage";
+import { filled, fullLine, storeLine } from "../src/storage";
 
-const store = { bytes: 5e9, quotaBytes: 20e9, freeBytes: 1e9, recordings: 3 };
+const store = { bytes: 5e9, quotaBytes: 20e9, freeBytes: 1e9, recordings: 3, full: false };
 
 it("says how much of the limit is used", () => {
   expect(filled(store)).toBe(0.25);
@@ -9,4 +9,9 @@ it("says how much of the limit is used", () => {
   expect(filled({ ...store, quotaBytes: 0 })).toBeNull();
   expect(storeLine(store)).toBe("3 recordings, 5.0 GB of 20 GB");
   expect(storeLine({ ...store, recordings: 1, quotaBytes: 0 })).toBe("1 recording, no limit set");
+});
+
+it("says what to do when there is no room", () => {
+  expect(fullLine(store)).toBe("");
+  expect(fullLine({ ...store, full: true })).toContain("murmur recordings rm");
 });

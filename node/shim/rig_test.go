@@ -3,52 +3,16 @@ package shim
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/ipfs/go-cid"
 
 	"murmuration/chunker/envelope"
+	"murmuration/node/internal/pipes"
 )
-
-// pipes is a listener whose connections are in memory, so that virtual time passes while they wait.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), done: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.done) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8480} }
-
-func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case p.conns <- there:
-		return here, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
 
 // rig is a served Server with a client, in a synctest bubble.
 type rig struct {
@@ -61,7 +25,7 @@ type rig struct {
 // newRig serves until the test's bubble is to end: call close at its end.
 func newRig(t *testing.T, cfg Config) *rig {
 	t.Helper()
-	p := newPipes()
+	p := pipes.Listen()
 	cfg.Listener = p
 	s, err := New(cfg)
 	if err != nil {
@@ -70,7 +34,7 @@ func newRig(t *testing.T, cfg Config) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx) }()
-	client := &http.Client{Transport: &http.Transport{DialContext: p.dial, DisableCompression: true}}
+	client := &http.Client{Transport: &http.Transport{DialContext: p.Dial, DisableCompression: true}}
 	return &rig{Server: s, t: t, client: client, stop: func() {
 		cancel()
 		if err := <-done; err != nil {
