@@ -2,7 +2,10 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"os"
+	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"testing"
 	"time"
@@ -12,8 +15,8 @@ import (
 
 // TestExplore runs a scenario and prints what came of it: STACK_SCENARIO=venue50, and if wanted STACK_PEERS, STACK_FOR,
 // STACK_WARMUP, STACK_SEED, STACK_MEASURED=1, with which nobody is told what its uplink carries, and
-// STACK_WALL, after which it stops. With -cpuprofile and -memprofile
-// it shows what a run costs.
+// STACK_WALL, after which it stops. With -cpuprofile it shows what a run costs; STACK_HEAP=file is where the heap is
+// profiled after STACK_HEAPAT of virtual time.
 func TestExplore(t *testing.T) {
 	name := os.Getenv("STACK_SCENARIO")
 	if name == "" {
@@ -43,7 +46,7 @@ func TestExplore(t *testing.T) {
 		defer stop()
 	}
 	r, _, err := Run(ctx, Config{
-		Scenario: s, System: Murmuration, Seed: seed, Measured: os.Getenv("STACK_MEASURED") != "", T: t,
+		Scenario: s, System: Murmuration, Seed: seed, Measured: os.Getenv("STACK_MEASURED") != "", T: t, watch: heapProfile(t),
 	})
 	if err != nil && ctx.Err() == nil {
 		t.Fatal(err)
@@ -54,4 +57,39 @@ func TestExplore(t *testing.T) {
 		r.Startup.P50, r.Startup.P95, r.Repair, r.Duplicate, r.Control, r.Changes, r.FeedsLost)
 	t.Logf("hops %+v", r.ByHops)
 	t.Logf("%.0f s, %.2f GB", r.Cost.Seconds, float64(r.Cost.Bytes)/1e9)
+}
+
+// heapProfile returns what prints once a second what is on the heap, and writes a profile of it, as STACK_HEAP and
+// STACK_HEAPAT say. It is called in virtual time: from outside, a profile of a run on one processor would be of its end.
+func heapProfile(t *testing.T) func(now time.Duration) {
+	name := os.Getenv("STACK_HEAP")
+	at, err := time.ParseDuration(os.Getenv("STACK_HEAPAT"))
+	if name == "" || err != nil {
+		return nil
+	}
+	next := time.Second
+	return func(now time.Duration) {
+		if now < next {
+			return
+		}
+		next += time.Second
+		if now >= at-2*time.Second && now < at+time.Second {
+			runtime.GC() // a profile is as of the last collection but one
+		}
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		t.Logf("at %v: %.0f MB on the heap in use, %.0f MB of stacks, %d goroutines, %.0f MB allocated so far", now, float64(m.HeapAlloc)/1e6,
+			float64(m.StackInuse)/1e6, pprof.Lookup("goroutine").Count(), float64(m.TotalAlloc)/1e6)
+		if now < at || next > at+2*time.Second {
+			return
+		}
+		f, err := os.Create(name)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := errors.Join(pprof.WriteHeapProfile(f), f.Close()); err != nil {
+			t.Error(err)
+		}
+	}
 }
