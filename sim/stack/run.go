@@ -36,7 +36,7 @@ type Config struct {
 	// T is the running test, where there is one.
 	T *testing.T
 
-	watch func(now time.Duration) // for tests: called in virtual time before each chunk
+	watch func(r *run, now time.Duration) // for tests: called in virtual time before each chunk
 }
 
 // The systems.
@@ -172,7 +172,7 @@ func (r *run) conduct(ctx context.Context) {
 		now := time.Duration(seq) * p.Track.Chunk
 		r.done.Store(int64(now))
 		if r.cfg.watch != nil {
-			r.cfg.watch(now)
+			r.cfg.watch(r, now)
 		}
 		if now >= p.Warmup && !r.opened {
 			r.snapshot(false)
