@@ -258,6 +258,6 @@ func (r *run) dismiss() {
 	clear(r.present)
 	r.mu.Unlock()
 	wg.Wait()
-	r.net.net.Close()
+	r.net.wire.close()
 	time.Sleep(tidy) // what the libraries leave behind ends by itself
 }
