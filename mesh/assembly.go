@@ -14,12 +14,18 @@ type assembly struct {
 	chunk envelope.Chunk // Block is nil until it is complete
 	init  []byte         // the init segment that goes with the envelope, or nil
 	block []byte         // BlockSize bytes, filled as fragments come
+	ready bool           // block is complete from the start, see JoinConfig.Block: fragments are only checked
 	have  [episub.MaxFragments]bool
 }
 
-// newAssembly makes room for the block of a verified envelope: the channel signed its size, which is below 1 MiB.
-func newAssembly(e *envelope.Envelope, raw, init []byte) *assembly {
-	return &assembly{chunk: envelope.Chunk{Envelope: e, Raw: raw, Init: init}, init: init, block: make([]byte, e.BlockSize)}
+// newAssembly makes room for the block of a verified envelope: the channel signed its size, which is below 1 MiB. Where
+// block is not nil, it is the room, and filled already.
+func newAssembly(e *envelope.Envelope, raw, init, block []byte) *assembly {
+	a := &assembly{chunk: envelope.Chunk{Envelope: e, Raw: raw, Init: init}, init: init, block: block, ready: block != nil}
+	if !a.ready {
+		a.block = make([]byte, e.BlockSize)
+	}
+	return a
 }
 
 // wholeAssembly is newAssembly for a chunk that is here already.
@@ -36,8 +42,10 @@ func (a *assembly) take(i int, data []byte) error {
 	if err := a.chunk.CheckFragment(i, data); err != nil {
 		return err
 	}
-	lo, hi := a.chunk.FragmentRange(i)
-	copy(a.block[lo:hi], data)
+	if !a.ready {
+		lo, hi := a.chunk.FragmentRange(i)
+		copy(a.block[lo:hi], data)
+	}
 	a.have[i] = true
 	return nil
 }

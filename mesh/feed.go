@@ -19,6 +19,12 @@ import (
 const (
 	republishEvery = 10 * time.Second
 	askEvery       = 5 * time.Second  // between rounds of questions, while they are needed
+
+	// A newcomer asks at once, and then in rounds of a few dials: where many come together, each is also dialled by as
+	// many as it dials, and who dialled all at once would end up with twice the neighbours it wants.
+	roundEvery = 500 * time.Millisecond
+	roundDials = 4
+
 	recordOld      = 25 * time.Second // two republications did not come: ask
 )
 
@@ -296,6 +302,10 @@ func (f *Feed) run() {
 	look := time.NewTicker(exploreEvery)
 	defer look.Stop()
 	asked := map[peer.ID]time.Time{}
+	round := time.NewTimer(roundEvery)
+	round.Stop()
+	defer round.Stop()
+	var last time.Time
 	for {
 		select {
 		case <-f.ctx.Done():
@@ -305,6 +315,9 @@ func (f *Feed) run() {
 		case <-look.C:
 			f.explore()
 		case <-f.poke:
+			round.Reset(roundEvery - f.node.now().Sub(last))
+		case <-round.C:
+			last = f.node.now()
 			f.question(asked)
 		case <-ask.C:
 			f.question(asked)
@@ -329,7 +342,7 @@ func (f *Feed) question(asked map[peer.ID]time.Time) {
 	stale := f.key == nil && (!f.have || now.Sub(f.heard) > recordOld)
 	f.mu.Unlock()
 	peers := f.topic.ListPeers()
-	want := max(f.node.preset.neighbours-len(peers)-int(f.node.dialling.Load()), 0)
+	want := min(max(f.node.preset.neighbours-len(peers)-int(f.node.dialling.Load()), 0), roundDials)
 	if f.node.cfg.NoExchange {
 		want = 0
 	}

@@ -66,7 +66,9 @@ func (n *Node) newGossip(ctx context.Context, p preset) (*pubsub.PubSub, error) 
 		pubsub.WithSeenMessagesTTL(seenFor),
 		pubsub.WithGossipSubParams(params),
 		pubsub.WithFloodPublish(false), // the origin's uplink is the scarcest: D copies, not one for each neighbour
-		pubsub.WithPeerExchange(!n.cfg.NoExchange),
+		// No peer exchange: whoever is pruned would dial sixteen peers, and has more neighbours than it wants after a minute.
+		// The channel protocol names as many as are asked for.
+		pubsub.WithPeerExchange(false),
 		pubsub.WithPeerScore(n.scoreParams(), scoreThresholds),
 		pubsub.WithPeerScoreInspect(n.inspectScores, 2*time.Second),
 		pubsub.WithSubscriptionFilter(pubsub.WrapLimitSubscriptionFilter(topics, maxTopicsPerRPC)),

@@ -53,14 +53,16 @@ func (d *driver) judge(from peer.ID, p piece) (*assembly, verdict) {
 		if there {
 			return nil, envelopeIgnored
 		}
-		return newAssembly(e, p.envelope, nil), envelopeEnd
+		return newAssembly(e, p.envelope, nil, nil), envelopeEnd
 	case !carried(e):
 		return nil, envelopeIgnored // the log has it
 	}
-	a := newAssembly(e, p.envelope, p.init)
+	var a *assembly
 	if there {
 		a = wholeAssembly(have)
 		a.init = p.init
+	} else {
+		a = newAssembly(e, p.envelope, p.init, t.common(e))
 	}
 	d.keep(id, a)
 	return a, envelopeGood

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -26,14 +27,22 @@ type reel struct {
 	rng   *rand.ChaCha8
 	start time.Time // when chunk 0 is published
 	past  []cid.Cid // of the envelopes so far
+
+	mu     sync.Mutex
+	blocks map[cid.Cid][]byte // what nodes may still ask for
+	recent []cid.Cid          // of blocks, in the order of the chunks
 }
+
+// blocksKept is how many blocks of the past nodes are given: what mesh keeps to put chunks together, and more than a
+// window.
+const blocksKept = 128
 
 func newReel(p *sim.Plan, start time.Time) *reel {
 	key := ed25519.NewKeyFromSeed(seed(p.Seed, 1<<40))
 	return &reel{
 		plan: p, key: key, start: start, rng: rand.NewChaCha8([32]byte(seed(p.Seed, 1<<41))),
 		id:   mesh.TrackID{Channel: mesh.ChannelOf(key), Broadcast: "sim", Track: "main"},
-		init: bytes.Repeat([]byte("init"), 300),
+		init: bytes.Repeat([]byte("init"), 300), blocks: map[cid.Cid][]byte{},
 	}
 }
 
@@ -76,5 +85,25 @@ func (r *reel) next(seq int) (envelope.Chunk, error) {
 		return c, fmt.Errorf("chunk %d: %w", seq, err)
 	}
 	r.past = append(r.past, envelope.CID(c.Raw))
+	r.keep(e.Block, c.Block)
 	return c, nil
+}
+
+// keep remembers a block for all nodes: copies of their own, of 10 s each, were a third of a run's memory.
+func (r *reel) keep(c cid.Cid, block []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.blocks[c] = block
+	r.recent = append(r.recent, c)
+	if len(r.recent) > blocksKept {
+		delete(r.blocks, r.recent[0])
+		r.recent = r.recent[1:]
+	}
+}
+
+// block returns the block with a CID, or nil where it is of another chunk or of one long ago.
+func (r *reel) block(c cid.Cid) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.blocks[c]
 }

@@ -12,7 +12,7 @@
 //	             +-----------+-----------+
 //	          meshPeer   gossipPeer   hostile     one participant each: mesh.Node, stock go-libp2p-pubsub, ...
 //	             +-----------+-----------+
-//	                  internet (simnet)           delays, jitter, loss, NATs, partitions; counts bytes
+//	                  internet, wire              delays, jitter, loss, NATs, partitions; counts bytes
 //	                         |
 //	                      ledger -> sim.Result, sim.Detail
 //

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"sync/atomic"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
-	"github.com/marcopolo/simnet"
 	"github.com/quic-go/quic-go"
 
 	"murmuration/sim"
@@ -20,34 +18,37 @@ const (
 	headers = 28 // bytes of IPv4 and UDP around a packet's payload
 )
 
-// internet is the simulated internet of one run. Each node has one address and one access link: simnet's rate-limited
-// uplink and downlink, each behind an FQ-CoDel queue (RFC 8290), with the plan's delay between them.
+// internet is the simulated internet of one run. Each node has one address and one access link: a rate-limited uplink and
+// downlink, each behind an FQ-CoDel queue (RFC 8290), with the plan's delay between them.
 type internet struct {
 	plan  *sim.Plan
-	net   simnet.Simnet
+	wire  *wire
+	addrs []*net.UDPAddr             // by node
 	ends  []atomic.Pointer[endpoint] // by node
 	cuts  atomic.Pointer[[]sim.Cut]  // partitions in force
 	muxes []atomic.Pointer[quicreuse.ConnManager]
 
-	rng  *rand.Rand       // of the jitter; used by simnet's router only
-	last map[uint64]int64 // when the last packet of a pair arrives, for pairs with jitter
-	zero time.Time
+	rng  *rand.Rand               // of the jitter; with the wire's lock held
+	last map[uint64]time.Duration // when the last packet of a pair arrives, for pairs with jitter
 }
 
 func newInternet(p *sim.Plan) *internet {
 	w := &internet{
-		plan: p, ends: make([]atomic.Pointer[endpoint], len(p.Nodes)),
+		plan: p, wire: newWire(), ends: make([]atomic.Pointer[endpoint], len(p.Nodes)),
 		muxes: make([]atomic.Pointer[quicreuse.ConnManager], len(p.Nodes)),
-		rng:   rand.New(rand.NewPCG(p.Seed, 0x6e6574)), last: map[uint64]int64{}, zero: time.Now(),
+		rng:   rand.New(rand.NewPCG(p.Seed, 0x6e6574)), last: map[uint64]time.Duration{},
 	}
-	w.net.LatencyFunc = w.latency
-	w.net.Logger = slog.New(slog.DiscardHandler)
-	w.net.Start()
+	for i := range p.Nodes {
+		w.addrs = append(w.addrs, &net.UDPAddr{IP: address(i), Port: port})
+	}
 	return w
 }
 
-// address returns a node's address, and nodeAt the node that has it.
-func address(node int) net.IP { return simnet.IntToPublicIPv4(node + 1) }
+// address returns a node's address, and nodeAt the node that has it: 1.0.0.1 and on, none of them private.
+func address(node int) net.IP {
+	n := node + 1
+	return net.IPv4(1, byte(n>>16), byte(n>>8), byte(n))
+}
 
 func nodeAt(a net.Addr) int {
 	u, ok := a.(*net.UDPAddr)
@@ -58,35 +59,37 @@ func nodeAt(a net.Addr) int {
 	if ip == nil {
 		return -1
 	}
-	return int(ip[1])<<16 | int(ip[2])<<8 | int(ip[3]) - 2
+	return int(ip[1])<<16 | int(ip[2])<<8 | int(ip[3]) - 1
+}
+
+// route sends a packet that left an uplink on its way. Called with the wire's lock held.
+func (w *internet) route(now time.Duration, p *packet) {
+	to := w.ends[p.to].Load()
+	if to == nil {
+		w.wire.free(p)
+		return
+	}
+	at := now + w.latency(now, p)
+	at = (at + grain - 1) / grain * grain
+	w.wire.push(now, event{at: at, link: to.down, p: p})
 }
 
 // latency returns how long a packet is under way between two access links. Jitter delays packets without reordering
 // those of one path, as a queue does.
-func (w *internet) latency(p *simnet.Packet) time.Duration {
-	from, to := nodeAt(p.From), nodeAt(p.To)
-	if from < 0 || to < 0 || from >= len(w.ends) || to >= len(w.ends) {
-		return 0
-	}
-	d := w.plan.Delay(from, to)
-	jitter := float64(w.plan.Nodes[from].Class.Jitter)*w.rng.ExpFloat64() + float64(w.plan.Nodes[to].Class.Jitter)*w.rng.ExpFloat64()
+func (w *internet) latency(now time.Duration, p *packet) time.Duration {
+	d := w.plan.Delay(p.from, p.to)
+	jitter := float64(w.plan.Nodes[p.from].Class.Jitter)*w.rng.ExpFloat64() + float64(w.plan.Nodes[p.to].Class.Jitter)*w.rng.ExpFloat64()
 	if jitter == 0 {
 		return d
 	}
-	now := int64(time.Since(w.zero))
-	pair := uint64(from)<<32 | uint64(to)
-	at := max(now+int64(d)+int64(jitter), w.last[pair])
+	pair := uint64(p.from)<<32 | uint64(p.to)
+	at := max(now+d+time.Duration(jitter), w.last[pair])
 	w.last[pair] = at
-	return time.Duration(at - now)
+	return at - now
 }
 
 // options make a libp2p host live at a node's place on this network.
 func (w *internet) options(node int) []libp2p.Option {
-	n := &w.plan.Nodes[node]
-	link := simnet.NodeBiDiLinkSettings{
-		Uplink:   simnet.LinkSettings{BitsPerSecond: int(n.Up)},
-		Downlink: simnet.LinkSettings{BitsPerSecond: int(n.Class.Down)},
-	}
 	src := source(address(node))
 	manager := func(reset quic.StatelessResetKey, token quic.TokenGeneratorKey, opts ...quicreuse.Option) (*quicreuse.ConnManager, error) {
 		m, err := quicreuse.NewConnManager(reset, token, opts...)
@@ -100,7 +103,7 @@ func (w *internet) options(node int) []libp2p.Option {
 		libp2p.QUICReuse(manager,
 			quicreuse.OverrideSourceIPSelector(func() (quicreuse.SourceIPSelector, error) { return src, nil }),
 			quicreuse.OverrideListenUDP(func(_ string, a *net.UDPAddr) (net.PacketConn, error) {
-				e := newEndpoint(w, node, w.net.NewEndpoint(a, link))
+				e := newEndpoint(w, node, a)
 				w.ends[node].Store(e)
 				return e, nil
 			}),

@@ -62,7 +62,8 @@ func (m *meshPeer) join(at *place) error {
 			return err
 		}
 	}
-	if m.track, err = m.node.Join(at.reel.id, mesh.JoinConfig{Publish: at.node == 0, Window: window, Arrived: m.arrived}); err != nil {
+	join := mesh.JoinConfig{Publish: at.node == 0, Window: window, Arrived: m.arrived, Block: at.reel.block}
+	if m.track, err = m.node.Join(at.reel.id, join); err != nil {
 		return err
 	}
 	m.wg.Go(func() {

@@ -35,6 +35,8 @@ type Config struct {
 
 	// T is the running test, where there is one.
 	T *testing.T
+
+	watch func(r *run, now time.Duration) // for tests: called in virtual time before each chunk
 }
 
 // The systems.
@@ -169,6 +171,9 @@ func (r *run) conduct(ctx context.Context) {
 	for seq := 0; r.at(time.Duration(seq) * p.Track.Chunk); seq++ {
 		now := time.Duration(seq) * p.Track.Chunk
 		r.done.Store(int64(now))
+		if r.cfg.watch != nil {
+			r.cfg.watch(r, now)
+		}
 		if now >= p.Warmup && !r.opened {
 			r.snapshot(false)
 		}
@@ -253,6 +258,6 @@ func (r *run) dismiss() {
 	clear(r.present)
 	r.mu.Unlock()
 	wg.Wait()
-	r.net.net.Close()
+	r.net.wire.close()
 	time.Sleep(tidy) // what the libraries leave behind ends by itself
 }
