@@ -156,7 +156,7 @@ func (m *Machine) tardy(now int64, c *chunk, s int) {
 // isHeld reports whether a fragment of lane s waits for the envelope of c.
 func (m *Machine) isHeld(c *chunk, s int) bool {
 	for i := range m.held {
-		if m.held[i].seq == c.ID.Seq && m.laneOf(int(m.held[i].index)) == s {
+		if m.held[i].epoch == m.epoch && m.held[i].seq == c.ID.Seq && m.laneOf(int(m.held[i].index)) == s {
 			return true
 		}
 	}
@@ -212,7 +212,7 @@ func (m *Machine) requestEnvelope(now int64, c *chunk) {
 	}
 	p := nobody
 	for i := range m.held {
-		if m.held[i].seq == c.ID.Seq && m.n[m.held[i].from].asked == 0 {
+		if m.held[i].epoch == m.epoch && m.held[i].seq == c.ID.Seq && m.n[m.held[i].from].asked == 0 {
 			p = m.held[i].from
 			break
 		}
