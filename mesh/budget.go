@@ -28,6 +28,7 @@ const (
 	// budgetHeld: parcels must have waited so long for the pace in a period, or nothing can be said of it.
 	budgetHeld = 20 * time.Millisecond
 	budgetHold = 1500 * time.Millisecond
+	budgetPeak = 4       // how much more than on average leaves in a burst
 	budgetBusy = 8 << 10 // bytes in a period that make a connection's delay count
 
 	packetHeaders = 1.05 // bytes on the wire for one of a stream: 60 of headers on 1200
@@ -41,6 +42,7 @@ type budget struct {
 	measured float64
 	used     float64 // sent in the last periods, smoothed
 	tracks   int     // that share it
+	pushed   float64 // sent as fragments and control, smoothed
 	other    float64 // sent besides the tracks' fragments: whole messages, the log, what libp2p says
 	wasOurs  pacing  // at the last sample
 	found    bool    // what the uplink carries has been reached
@@ -79,6 +81,15 @@ func (b *budget) share() float64 {
 	defer b.mu.Unlock()
 	total := b.total()
 	return max(total-b.other, total/4) / float64(max(b.tracks, 1))
+}
+
+// spare returns what the log may use: the fragments of a track go out in bursts, at several times their mean rate, and
+// nothing is to stand in their way then; but a quarter is always the log's.
+func (b *budget) spare() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	total := b.total()
+	return max(total-budgetPeak*b.pushed, total/4)
 }
 
 // join notes that a track shares the budget from now on, or with -1 that one is gone.
@@ -158,6 +169,7 @@ func (b *budget) conclude(now time.Time, sent, dt float64, ours pacing) {
 	released := float64(max(ours.bytes-b.wasOurs.bytes, 0)) * packetHeaders
 	held := (ours.held - b.wasOurs.held) / time.Duration(max(b.tracks, 1))
 	b.used += 0.3 * (sent/dt - b.used)
+	b.pushed += 0.3 * (released/dt - b.pushed)
 	b.other += 0.3 * (max(sent-released, 0)/dt - b.other)
 	wait := b.waits[1] // one look may have met something else
 	if held < budgetHeld/4 {
@@ -215,4 +227,7 @@ func (n *Node) measure(now time.Time, all bool) {
 		}
 	}
 	n.budget.sample(now, conns, ours, all)
+	if all {
+		n.pace.set(n.budget.spare())
+	}
 }

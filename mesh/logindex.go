@@ -282,7 +282,7 @@ func (p *pageReader) entry(before IndexEntry, inits []cid.Cid, used *int) IndexE
 }
 
 // writeIndex writes the pages of an answer.
-func writeIndex(w io.Writer, req logRequest, log ChunkLog, tick func()) (logStatus, error) {
+func writeIndex(w io.Writer, req logRequest, log ChunkLog) (logStatus, error) {
 	index, ok := log.(IndexLog)
 	if !ok {
 		return logUnknown, nil
@@ -297,7 +297,6 @@ func writeIndex(w io.Writer, req logRequest, log ChunkLog, tick func()) (logStat
 		raw, n := appendPage(nil, entries)
 		entries = entries[n:]
 		sent += len(raw)
-		tick()
 		if _, err := w.Write(appendLogHead(nil, logItemIndex, len(raw))); err != nil {
 			return 0, err
 		}

@@ -113,9 +113,9 @@ func (n *Node) answerLog(s network.Stream, from peer.ID) error {
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriterSize(s, 32<<10)
+	tick := func() { _ = s.SetWriteDeadline(time.Now().Add(partTimeout)) }
+	w := bufio.NewWriterSize(n.pace.writer(n.ctx, s, tick), paceSlice)
 	end := func(e logEnd) error {
-		_ = s.SetWriteDeadline(time.Now().Add(partTimeout))
 		if _, err := w.Write(appendLogEnd(nil, e)); err != nil {
 			return err
 		}
@@ -134,11 +134,18 @@ func (n *Node) answerLog(s network.Stream, from peer.ID) error {
 	if log == nil {
 		return end(logEnd{Status: logUnknown})
 	}
-	return writeLogAnswer(w, req, log, func() { _ = s.SetWriteDeadline(time.Now().Add(partTimeout)) }, end)
+	if req.Kind == logRange || req.Kind == logLatest {
+		leave, ok := n.pace.enter()
+		if !ok {
+			return errors.Join(errBusy, end(logEnd{Status: logBusy}))
+		}
+		defer leave()
+	}
+	return writeLogAnswer(w, req, log, end)
 }
 
-// writeLogAnswer writes what a log has of what was asked; before each part it calls tick.
-func writeLogAnswer(w io.Writer, req logRequest, log ChunkLog, tick func(), end func(logEnd) error) error {
+// writeLogAnswer writes what a log has of what was asked.
+func writeLogAnswer(w io.Writer, req logRequest, log ChunkLog, end func(logEnd) error) error {
 	e := logEnd{Status: logDone}
 	e.Newest, _ = log.Newest()
 	var chunks []envelope.Chunk
@@ -150,7 +157,7 @@ func writeLogAnswer(w io.Writer, req logRequest, log ChunkLog, tick func(), end 
 		chunks, more = log.Latest(req.Span, req.Count, req.Size)
 	case logIndex:
 		var err error
-		if e.Status, err = writeIndex(w, req, log, tick); err != nil {
+		if e.Status, err = writeIndex(w, req, log); err != nil {
 			return err
 		}
 	case logInit:
@@ -159,7 +166,6 @@ func writeLogAnswer(w io.Writer, req logRequest, log ChunkLog, tick func(), end 
 			e.Status = logUnknown
 			return end(e)
 		}
-		tick()
 		if _, err := w.Write(appendLogItem(nil, logItemInit, init)); err != nil {
 			return err
 		}
@@ -172,7 +178,6 @@ func writeLogAnswer(w io.Writer, req logRequest, log ChunkLog, tick func(), end 
 		if err != nil {
 			continue // its init segment is not at hand: this node cannot serve it
 		}
-		tick()
 		if _, err := w.Write(appendLogHead(nil, logItemChunk, len(frame))); err != nil {
 			return err
 		}

@@ -33,6 +33,7 @@ type Node struct {
 	counts  sync.Map // topic -> *topicCount
 	drivers sync.Map // topic -> *driver
 	budget  *budget
+	pace    *logPace
 	heard   heardOf
 	vouched sync.Map // connected peer.ID -> its signed peer record, []byte
 	now     func() time.Time
@@ -68,6 +69,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.admit = newAdmission(n.preset.logStreams, n.preset.requestRate, n.preset.requestBurst)
 	n.budget = newBudget(float64(cfg.Upload)/8, n.preset.upload)
+	n.pace = newLogPace(n.budget.spare())
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if n.host = cfg.Host; n.host == nil {
 		if n.host, err = newHost(cfg, n.preset, listen, announce, n.gate, n.traffic); err != nil {

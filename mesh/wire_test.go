@@ -200,7 +200,7 @@ func TestWriteLogAnswer(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		end := func(e logEnd) error { _, err := out.Write(appendLogEnd(nil, e)); return err }
-		if err := writeLogAnswer(&out, c.req, w, func() {}, end); err != nil {
+		if err := writeLogAnswer(&out, c.req, w, end); err != nil {
 			t.Fatal(err)
 		}
 		got := 0

@@ -87,9 +87,10 @@ func (m *Machine) release(now int64, c *chunk) {
 	kept := m.held[:0]
 	m.freed = m.freed[:0]
 	for _, x := range m.held {
-		if x.seq == c.ID.Seq {
+		switch {
+		case x.epoch == c.ID.Epoch && x.seq == c.ID.Seq:
 			m.freed = append(m.freed, x)
-		} else if x.seq+uint64(len(m.ring)) > c.ID.Seq {
+		case x.epoch == c.ID.Epoch && x.seq+uint64(len(m.ring)) > c.ID.Seq, x.epoch > c.ID.Epoch && now-x.at < int64(m.cfg.Deadline):
 			kept = append(kept, x)
 		}
 	}
@@ -108,12 +109,20 @@ func (m *Machine) release(now int64, c *chunk) {
 func (m *Machine) Fragment(now time.Duration, p Peer, h Header, data []byte) []Action {
 	m.begin()
 	t := int64(now)
-	if !m.up(p) || m.n[p].banned || m.cfg.Origin || h.Index < 0 || h.Index >= MaxFragments || h.ID.Epoch != m.epoch {
+	if !m.up(p) || m.n[p].banned || m.cfg.Origin || h.Index < 0 || h.Index >= MaxFragments || h.ID.Epoch < m.epoch {
 		return m.out
 	}
 	n := &m.n[p]
 	n.heard = t
 	age := max(h.Age, 0) + n.owd()
+	if h.ID.Epoch > m.epoch {
+		// The first chunk of a new epoch, on its way down the trees; its envelope has a tree of its own, and may be behind.
+		// Who feeds us nothing has no reason to send it.
+		if n.feeds != 0 && len(m.held) < maxHeld/2 {
+			m.held = append(m.held, held{epoch: h.ID.Epoch, seq: h.ID.Seq, from: p, index: int16(h.Index), hops: h.Hops + 1, age: age, at: t, data: data})
+		}
+		return m.end(t)
+	}
 	c := m.open(h.ID.Seq)
 	switch {
 	case c == nil:
@@ -123,7 +132,7 @@ func (m *Machine) Fragment(now time.Duration, p Peer, h Header, data []byte) []A
 			m.accept(t, c, p, h.Index, t-age, h.Hops+1, data)
 		}
 	case len(m.held) < maxHeld:
-		m.held = append(m.held, held{seq: h.ID.Seq, from: p, index: int16(h.Index), hops: h.Hops + 1, age: age, at: t, data: data})
+		m.held = append(m.held, held{epoch: m.epoch, seq: h.ID.Seq, from: p, index: int16(h.Index), hops: h.Hops + 1, age: age, at: t, data: data})
 		if c.heldAt == 0 {
 			c.heldAt = t
 		}
@@ -234,6 +243,7 @@ func (m *Machine) feed(now int64, s int, p Peer, seq uint64, age int64) {
 	if p != l.parent {
 		return
 	}
+	l.fedAt = now
 	if !l.fed {
 		l.fed, l.fails = true, 0
 		m.stale(s)

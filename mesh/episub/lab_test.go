@@ -293,3 +293,13 @@ func (l *lab) loops() int {
 	}
 	return n
 }
+
+// stats adds up what all peers counted of repairs.
+func (l *lab) stats() (sum Stats) {
+	for _, p := range l.peers {
+		s := p.m.Stats()
+		sum.Requested += s.Requested
+		sum.Repaired += s.Repaired
+	}
+	return sum
+}

@@ -102,7 +102,7 @@ func (m *Machine) control(now int64, p Peer, b []byte) {
 		c.Has &^= HasRequest | HasAbsent
 		c.State.Complete, c.State.Independent, c.State.Newest = 0, 255, 0
 		if c.Epoch < m.epoch {
-			c.State.Fed = 0
+			c.State.Fed, c.Want.From = 0, 0
 		}
 	}
 	n.epoch = c.Epoch

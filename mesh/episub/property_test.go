@@ -229,6 +229,53 @@ func TestNewEpoch(t *testing.T) {
 	}
 }
 
+// TestEpochBegins has the origin start a new epoch while it runs: already the first chunk goes down the trees, though its
+// fragments and its envelope take different ways and either may be first.
+func TestEpochBegins(t *testing.T) {
+	for seed := uint64(1); seed <= 5; seed++ {
+		l := newLab(t, seed, 20, 2.5e6)
+		l.wire(5)
+		l.publish(40)
+		l.run(10 * time.Second)
+		before := l.stats()
+		l.epoch, l.seq = 7, 0
+		l.publish(8)
+		l.run(5 * time.Second)
+		for seq := range uint64(8) {
+			if n := l.missing(seq, 500*time.Millisecond); n > 0 {
+				t.Errorf("seed %d: chunk %d of the new epoch came late or never at %d peers", seed, seq, n)
+			}
+		}
+		if n := l.stats().Repaired - before.Repaired; n > 0 {
+			t.Errorf("seed %d: %d fragments had to be requested", seed, n)
+		}
+	}
+}
+
+// TestLaneFromBefore has a viewer that has not heard of the new epoch ask the new origin for lanes: what is published
+// goes to it, whatever number it asked from.
+func TestLaneFromBefore(t *testing.T) {
+	l := newLab(t, 3, 2, 2.5e6)
+	l.link(0, 1, 10*time.Millisecond)
+	l.publish(40)
+	l.run(11 * time.Second)
+	l.cut(l.peers[0], 0)
+	l.peers[0].m = New(Config{ID: 1, Origin: true, Seed: 9, Budget: 2.5e6}, labHost{})
+	l.link(0, 1, 10*time.Millisecond)
+	l.epoch, l.seq = 7, 0
+	l.publish(8)
+	before := l.peers[1].m.Stats().Requested
+	l.run(5 * time.Second)
+	for seq := range uint64(8) {
+		if l.missing(seq, 500*time.Millisecond) > 0 {
+			t.Errorf("chunk %d of the new epoch came late or never", seq)
+		}
+	}
+	if n := l.peers[1].m.Stats().Requested - before; n > 0 {
+		t.Errorf("%d fragments had to be requested", n)
+	}
+}
+
 // TestGap has the origin pause for longer than the window, and go on.
 func TestGap(t *testing.T) {
 	l := newLab(t, 9, 20, 2.5e6)

@@ -133,7 +133,7 @@ func (m *Machine) usual() int64 {
 	return sum / n
 }
 
-// tardy notes that lane s is late for c.
+// tardy notes that lane s is late for c, and loses it where nothing more comes.
 func (m *Machine) tardy(now int64, c *chunk, s int) {
 	l := &m.lane[s]
 	if c.late&(1<<s) != 0 {
@@ -143,7 +143,9 @@ func (m *Machine) tardy(now int64, c *chunk, s int) {
 	if !l.fed || l.fedSeq >= c.ID.Seq {
 		return
 	}
-	if l.late++; l.late >= 2 || now-m.n[l.parent].heard > 2*m.dur {
+	// A lane that comes late still comes: its age shows that, and a better parent is found for it without leaving its
+	// children unfed. It is lost when it has stopped.
+	if l.late++; l.late >= 2 && now-l.fedAt > 2*m.dur || now-m.n[l.parent].heard > 2*m.dur {
 		if l.late >= 3 {
 			m.suspect(now, l.parent)
 		}
@@ -154,7 +156,7 @@ func (m *Machine) tardy(now int64, c *chunk, s int) {
 // isHeld reports whether a fragment of lane s waits for the envelope of c.
 func (m *Machine) isHeld(c *chunk, s int) bool {
 	for i := range m.held {
-		if m.held[i].seq == c.ID.Seq && m.laneOf(int(m.held[i].index)) == s {
+		if m.held[i].epoch == m.epoch && m.held[i].seq == c.ID.Seq && m.laneOf(int(m.held[i].index)) == s {
 			return true
 		}
 	}
@@ -210,7 +212,7 @@ func (m *Machine) requestEnvelope(now int64, c *chunk) {
 	}
 	p := nobody
 	for i := range m.held {
-		if m.held[i].seq == c.ID.Seq && m.n[m.held[i].from].asked == 0 {
+		if m.held[i].epoch == m.epoch && m.held[i].seq == c.ID.Seq && m.n[m.held[i].from].asked == 0 {
 			p = m.held[i].from
 			break
 		}

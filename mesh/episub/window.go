@@ -20,8 +20,9 @@ type chunk struct {
 // maxHeld is how many fragments are held whose envelopes are not here yet.
 const maxHeld = 128
 
-// held is a fragment that waits for the envelope.
+// held is a fragment that waits for the envelope. Those of a higher epoch than ours wait for the first envelope of it.
 type held struct {
+	epoch uint64
 	seq   uint64
 	from  Peer
 	index int16
