@@ -215,7 +215,7 @@ func (sh *shard) receive(now int64, id int32, m *flight) {
 	if !n.online || n.slots[m.slot] != m.conn || w.conns[m.conn].gen != m.gen || w.parted > 0 && w.conns[m.conn].cut {
 		return
 	}
-	w.got(now, id, &m.message)
+	w.got(now, id, m.size)
 	if m.control {
 		frame := sh.current.bytes[m.data : m.data+m.length]
 		sh.perform(now, id, n.machine.Control(dur(now), m.slot, frame))

@@ -37,10 +37,10 @@ func follow(ctx context.Context, plan *sim.Plan, progress func(Progress)) (sim.R
 		return err == nil
 	})
 	if err != nil {
-		w.curtail()
+		w.stop()
 	}
 	var players sim.Players
-	r, d := w.result(), w.detail(&players)
+	r, d := w.result(), w.detail(&players, func(id int) bool { return w.nodes[id].online })
 	r.Waiting = players.Stalls()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
