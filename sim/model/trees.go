@@ -53,7 +53,7 @@ func (w *world) stop() {
 
 // result sums up, with what the trees cost.
 func (w *world) result() sim.Result {
-	r := w.book.result("murmuration")
+	r := w.book.result(murmuration)
 	var t episub.Stats
 	present := 0.0 // seconds of peers
 	for id := 1; id < len(w.nodes); id++ {

@@ -69,7 +69,7 @@ func newWorld(p *sim.Plan) *world {
 		f := episub.FragmentSize(size, episub.MaxStripes)
 		n := (size + f - 1) / f
 		w.chunks = append(w.chunks, episub.Chunk{
-			ID: episub.ID{Seq: uint64(i)}, Fragments: n, FragmentSize: f, Size: size, EnvelopeSize: 560 + 18*n,
+			ID: episub.ID{Seq: uint64(i)}, Fragments: n, FragmentSize: f, Size: size, EnvelopeSize: envelopeSize(size),
 			Time: time.Duration(i) * p.Track.Chunk, Duration: p.Track.Chunk, Independent: i%p.Track.Group == 0,
 		})
 	}
@@ -97,6 +97,12 @@ func newWorld(p *sim.Plan) *world {
 	w.queue.push(w.from, evSnapshot, 0, 0)
 	w.queue.push(w.to, evSnapshot, 1, 0)
 	return w
+}
+
+// envelopeSize returns the bytes of a chunk's envelope, fragment hashes included.
+func envelopeSize(size int) int {
+	f := episub.FragmentSize(size, episub.MaxStripes)
+	return 560 + 18*((size+f-1)/f)
 }
 
 // Bounds of a window. Delays below the least are lengthened to it, by at most as much.
