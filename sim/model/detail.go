@@ -10,25 +10,26 @@ import (
 // feedLeast is the share of a peer's stripes from which on a parent is drawn as feeding it.
 const feedLeast = 0.05
 
-// detail reads off the world, at its end, what a report draws, and shows players what each peer received.
-func (w *world) detail(players *sim.Players) *sim.Detail {
-	p := w.plan
-	d := &sim.Detail{Seed: p.Seed, Feeds: w.feeds}
-	measured, published := w.measured()
-	for id := range w.nodes {
-		n := &w.nodes[id]
+// detail reads off the book what a report draws, and shows players what each peer received. present says who is there at
+// the end.
+func (b *book) detail(players *sim.Players, present func(id int) bool) *sim.Detail {
+	p := b.plan
+	d := &sim.Detail{Seed: p.Seed, Feeds: b.feeds}
+	measured, published := b.measured()
+	for id := range b.pages {
+		n := &b.pages[id]
 		x, y, onGlobe := p.Position(id)
 		d.Globe = onGlobe
-		dot := sim.Dot{X: x, Y: y, Class: p.Nodes[id].Class.Name, Present: n.online}
-		if here := float64(min(n.leave, w.to)-max(n.join, w.from)) / 1e9; here > 0 && published > 0 {
+		dot := sim.Dot{X: x, Y: y, Class: p.Nodes[id].Class.Name, Present: present(id)}
+		if here := b.here(id); here > 0 && published > 0 {
 			dot.Copies = float64(n.sent) / (float64(published) * here / measured)
 		}
 		if id > 0 {
 			dot.Direct = float64(p.Delay(0, id).Microseconds()) / 1e3
-			if !n.mute && !n.bad {
-				w.watch(id, d, &dot, players)
-				if w.start[id] > 0 && (p.Join.Crowd == nil || n.join >= w.from) {
-					d.Startup = append(d.Startup, float64(w.start[id]-n.join)/1e6)
+			if n.honest {
+				b.watch(id, d, &dot, players)
+				if b.start[id] > 0 && (p.Join.Crowd == nil || n.join >= b.from) {
+					d.Startup = append(d.Startup, float64(b.start[id]-n.join)/1e6)
 				}
 			}
 		}
@@ -39,28 +40,28 @@ func (w *world) detail(players *sim.Players) *sim.Detail {
 }
 
 // watch adds the chunks that were due at a node.
-func (w *world) watch(id int, d *sim.Detail, dot *sim.Dot, players *sim.Players) {
+func (b *book) watch(id int, d *sim.Detail, dot *sim.Dot, players *sim.Players) {
 	var own, late []float64
 	lost, hops := 0, 0
-	for seq := w.first; seq < w.last; seq++ {
-		if !w.due(id, seq) {
+	for seq := b.first; seq < b.last; seq++ {
+		if !b.due(id, seq) {
 			continue
 		}
 		ms := -1.0
-		if w.latency[id] != nil && w.latency[id][seq] > 0 {
-			ms = float64(w.latency[id][seq]) / 1e3
+		if b.latency[id] != nil && b.latency[id][seq] > 0 {
+			ms = float64(b.latency[id][seq]) / 1e3
 			own = append(own, ms)
-			hops += int(w.depth[id][seq])
+			hops += int(b.depth[id][seq])
 			d.Bin(ms)
 		} else {
 			d.Missing++
 		}
-		if ms < 0 || ms > float64(w.plan.Late.Milliseconds()) {
+		if ms < 0 || ms > float64(b.plan.Late.Milliseconds()) {
 			lost++
 		}
 		late = append(late, ms)
 	}
-	players.Watch(late, float64(w.plan.Track.Chunk.Microseconds())/1e3)
+	players.Watch(late, float64(b.plan.Track.Chunk.Microseconds())/1e3)
 	if len(own) > 0 {
 		q := sim.QuantilesOf(own)
 		dot.P50, dot.P99, dot.Lost, dot.Hops = q.P50, q.P99, float64(lost)/float64(len(late)), float64(hops)/float64(len(own))

@@ -5,131 +5,113 @@ import (
 	"murmuration/sim"
 )
 
-// measure is what is written down during a run.
-type measure struct {
-	cuts    []bool    // partitions that are on
-	parted  int       // how many are
+// book is what is written down during a run, of any system.
+type book struct {
+	plan    *sim.Plan
+	pages   []page
 	latency [][]int32 // by node and chunk, microseconds, 0: never
 	depth   [][]uint8
 	start   []int64 // when the first independent chunk was complete, by node
 	from    int64   // measured from here
 	to      int64
-	first   int // first measured chunk
-	last    int // one past the last
-
-	before []episub.Stats // what machines had counted when the measurement began
-	after  []episub.Stats // and when it ended or they left
-	total  episub.Stats
+	first   int        // first measured chunk
+	last    int        // one past the last
+	feeds   []sim.Feed // the overlay at the end of the measurement
 }
 
-// tally is what is counted of a node during the measurement.
-type tally struct {
+// page is what a book holds of a node: what it is, and what is counted of it during the measurement.
+type page struct {
+	join, leave int64
+	class       int  // of the plan's, or -1: the origin
+	honest      bool // it is measured
+
 	media    int64 // bytes of chunks completed
 	received int64 // bytes above QUIC
 	wired    int64 // bytes with packet headers
-	sent     int64 // bytes of fragments
+	sent     int64 // bytes of fragments, or of whole messages
 	control  int64 // control messages sent
 }
 
-func (m *measure) init(w *world) {
-	n := len(w.nodes)
-	p := w.plan
-	m.cuts = make([]bool, len(p.Cuts))
-	m.latency, m.depth = make([][]int32, n), make([][]uint8, n)
-	m.start = make([]int64, n)
-	m.from, m.to = int64(p.Warmup), int64(p.Warmup+p.Duration)
-	m.first, m.last = int(p.Warmup/p.Track.Chunk), len(p.Chunks)
-	m.before, m.after = make([]episub.Stats, n), make([]episub.Stats, n)
+func newBook(p *sim.Plan) book {
+	n := len(p.Nodes)
+	b := book{
+		plan: p, pages: make([]page, n), latency: make([][]int32, n), depth: make([][]uint8, n), start: make([]int64, n),
+		from: int64(p.Warmup), to: int64(p.Warmup + p.Duration),
+		first: int(p.Warmup / p.Track.Chunk), last: len(p.Chunks),
+	}
+	for i := range p.Nodes {
+		x := &p.Nodes[i]
+		b.pages[i] = page{join: int64(x.Join), leave: int64(x.Leave), class: -1}
+		b.pages[i].honest = x.Class.Behaviour != sim.Mute && x.Class.Behaviour != sim.Garbage
+		for k := range p.Classes {
+			if x.Class == &p.Classes[k] {
+				b.pages[i].class = k
+			}
+		}
+	}
+	return b
 }
 
-// count notes a message that a node sends.
-func (w *world) count(now int64, id int32, m *message) {
-	if now < w.from || now >= w.to {
-		return
-	}
-	if m.control {
-		w.nodes[id].control++
-	} else if m.index >= 0 {
-		w.nodes[id].sent += int64(m.size)
-	}
-}
+// counts reports whether what happens now is counted.
+func (b *book) counts(now int64) bool { return now >= b.from && now < b.to }
 
-// got notes a message that a node received.
-func (w *world) got(now int64, id int32, m *message) {
-	if now >= w.from && now < w.to {
-		w.nodes[id].received += int64(m.size)
-		w.nodes[id].wired += int64(wire(m.size))
-	}
-}
-
-// delivered notes a chunk that is complete at a node.
-func (w *world) delivered(now int64, id int32, a *episub.Action) {
-	seq := int(a.ID.Seq)
-	if w.latency[id] == nil {
-		w.latency[id] = make([]int32, len(w.chunks))
-		w.depth[id] = make([]uint8, len(w.chunks))
-	}
-	published := int64(seq) * int64(w.plan.Track.Chunk)
-	w.latency[id][seq] = max(int32((now-published)/1e3), 1)
-	w.depth[id][seq] = a.Hops
-	if w.chunks[seq].Independent && w.start[id] == 0 {
-		w.start[id] = now
-	}
-	if now >= w.from && now < w.to {
-		w.nodes[id].media += int64(w.chunks[seq].Size)
+// got notes bytes that a node received, above QUIC, in a message or a part of one.
+func (b *book) got(now int64, id, size int32) {
+	if b.counts(now) {
+		b.pages[id].received += int64(size)
+		b.pages[id].wired += int64(wire(size))
 	}
 }
 
-// retire notes the counts of a machine that leaves.
-func (w *world) retire(now int64, id int32) {
-	if now < w.to {
-		w.after[id] = w.nodes[id].machine.Stats()
+// completed notes a chunk that is complete at a node.
+func (b *book) completed(now int64, id int32, seq int, hops uint8) {
+	if b.latency[id] == nil {
+		b.latency[id] = make([]int32, len(b.plan.Chunks))
+		b.depth[id] = make([]uint8, len(b.plan.Chunks))
 	}
-}
-
-// snapshot notes the counts of all machines when the measurement begins and when it ends.
-func (w *world) snapshot(into []episub.Stats) {
-	for _, id := range w.online {
-		into[id] = w.nodes[id].machine.Stats()
+	published := int64(seq) * int64(b.plan.Track.Chunk)
+	b.latency[id][seq] = max(int32((now-published)/1e3), 1)
+	b.depth[id][seq] = hops
+	if seq%b.plan.Track.Group == 0 && b.start[id] == 0 {
+		b.start[id] = now
+	}
+	if b.counts(now) {
+		b.pages[id].media += int64(b.plan.Chunks[seq])
 	}
 }
 
 // curtail ends the measurement of a run that was stopped: chunks count that have had their time.
-func (w *world) curtail() {
-	now := w.now * w.span
-	if now >= w.to {
-		return
-	}
-	if now < w.from {
-		w.snapshot(w.before)
-	}
-	w.to = max(now, w.from)
-	w.last = min(max(int((now-int64(w.plan.Late))/int64(w.plan.Track.Chunk)), w.first), w.last)
-	w.snapshot(w.after)
-	w.feeds = w.edges()
+func (b *book) curtail(now int64) {
+	b.to = max(now, b.from)
+	b.last = min(max(int((now-int64(b.plan.Late))/int64(b.plan.Track.Chunk)), b.first), b.last)
 }
 
 // measured returns for how long was measured, in seconds, and the bytes that were published meanwhile.
-func (w *world) measured() (seconds float64, published int) {
-	for i := range w.chunks {
-		if at := int64(w.chunks[i].Time); at >= w.from && at < w.to {
-			published += w.chunks[i].Size
+func (b *book) measured() (seconds float64, published int) {
+	for i, size := range b.plan.Chunks {
+		if b.counts(int64(i) * int64(b.plan.Track.Chunk)) {
+			published += size
 		}
 	}
-	return float64(w.to-w.from) / 1e9, published
+	return float64(b.to-b.from) / 1e9, published
+}
+
+// here returns for how many seconds of the measurement a node was there; negative: it was not.
+func (b *book) here(id int) float64 {
+	return float64(min(b.pages[id].leave, b.to)-max(b.pages[id].join, b.from)) / 1e9
 }
 
 // due reports whether a chunk counts for a node: it was there for a while before, and long enough after.
-func (w *world) due(id, seq int) bool {
-	at := int64(seq) * int64(w.plan.Track.Chunk)
-	n := &w.nodes[id]
-	return at >= n.join+int64(w.plan.Settle) && at+int64(w.plan.Late) <= n.leave
+func (b *book) due(id, seq int) bool {
+	at := int64(seq) * int64(b.plan.Track.Chunk)
+	n := &b.pages[id]
+	return at >= n.join+int64(b.plan.Settle) && at+int64(b.plan.Late) <= n.leave
 }
 
-// result sums up.
-func (w *world) result() sim.Result {
-	p := w.plan
-	r := sim.Result{Name: "murmuration"}
+// result sums up what any system is judged by.
+func (b *book) result(name string) sim.Result {
+	p := b.plan
+	r := sim.Result{Name: name}
 	var all, startup, floor, stretch, shares []float64
 	hops := map[uint8][]float64{}
 	series := make([][]float64, int(p.Duration.Seconds())+1)
@@ -140,24 +122,23 @@ func (w *world) result() sim.Result {
 	due, lost := 0, 0
 	var media, received, wired, control int64
 	present := 0.0 // seconds of peers
-	measured, published := w.measured()
-	for id := 1; id < len(w.nodes); id++ {
-		n := &w.nodes[id]
-		honest := !n.mute && !n.bad
+	measured, published := b.measured()
+	for id := 1; id < len(b.pages); id++ {
+		n := &b.pages[id]
 		var own []float64
-		for seq := w.first; seq < w.last; seq++ {
-			if !honest || !w.due(id, seq) {
+		for seq := b.first; seq < b.last; seq++ {
+			if !n.honest || !b.due(id, seq) {
 				continue
 			}
-			second := (seq - w.first) * int(p.Track.Chunk) / 1e9
+			second := (seq - b.first) * int(p.Track.Chunk) / 1e9
 			due++
 			classDue[n.class]++
-			if (seq-w.first)*int(p.Track.Chunk)%1e9 == 0 {
+			if (seq-b.first)*int(p.Track.Chunk)%1e9 == 0 {
 				peers[second]++
 			}
 			us := int32(0)
-			if w.latency[id] != nil {
-				us = w.latency[id][seq]
+			if b.latency[id] != nil {
+				us = b.latency[id][seq]
 			}
 			ms := float64(us) / 1e3
 			if us == 0 || ms > float64(p.Late.Milliseconds()) {
@@ -172,43 +153,38 @@ func (w *world) result() sim.Result {
 			own = append(own, ms)
 			perClass[n.class] = append(perClass[n.class], ms)
 			series[second] = append(series[second], ms)
-			hops[w.depth[id][seq]] = append(hops[w.depth[id][seq]], ms)
+			hops[b.depth[id][seq]] = append(hops[b.depth[id][seq]], ms)
 		}
-		if honest && w.start[id] > 0 && (p.Join.Crowd == nil || n.join >= w.from) {
-			startup = append(startup, float64(w.start[id]-n.join)/1e6)
+		if n.honest && b.start[id] > 0 && (p.Join.Crowd == nil || n.join >= b.from) {
+			startup = append(startup, float64(b.start[id]-n.join)/1e6)
 		}
-		here := float64(min(n.leave, w.to)-max(n.join, w.from)) / 1e9
+		here := b.here(id)
 		if here <= 0 {
 			continue
 		}
-		if honest {
-			media, received, wired = media+w.nodes[id].media, received+w.nodes[id].received, wired+w.nodes[id].wired
+		if n.honest {
+			media, received, wired = media+n.media, received+n.received, wired+n.wired
 		}
 		present += here
-		control += w.nodes[id].control
+		control += n.control
 		copies := ratio(float64(n.sent), float64(published)*here/measured)
 		shares = append(shares, copies)
 		classSent[n.class] += copies
 		classPeers[n.class]++
 		direct := float64(p.Delay(0, id).Microseconds()) / 1e3
 		frag := float64(p.Track.Bitrate) / 8 * p.Track.Chunk.Seconds() / episub.MaxStripes
-		fl := direct + frag/w.nodes[0].link.upRate/1e6 + frag/n.link.downRate/1e6
+		fl := direct + frag*8e3/p.Nodes[0].Up + frag*8e3/float64(p.Nodes[id].Class.Down)
 		floor = append(floor, fl)
 		if len(own) > 0 {
 			stretch = append(stretch, sim.QuantilesOf(own).P50/direct)
 		}
-		w.add(id)
 	}
 	r.Latency, r.Startup = sim.QuantilesOf(all), sim.QuantilesOf(startup)
 	r.Floor, r.Stretch, r.Shares = sim.QuantilesOf(floor), sim.QuantilesOf(stretch), sim.QuantilesOf(shares)
 	r.Lost = ratio(float64(lost), float64(due))
 	r.Overhead, r.Wire = ratio(float64(received), float64(media)), ratio(float64(wired), float64(media))
-	r.Copies = ratio(float64(w.nodes[0].sent), float64(published))
-	t := &w.total
-	r.Repair = ratio(float64(t.Repaired), float64(t.Fragments))
-	r.Duplicate = ratio(float64(t.Duplicates), float64(t.Fragments))
+	r.Copies = ratio(float64(b.pages[0].sent), float64(published))
 	r.Control = ratio(float64(control), present/p.Track.Chunk.Seconds())
-	r.Changes, r.FeedsLost = ratio(float64(t.Changes)*60, present), ratio(float64(t.Lost)*60, present)
 	for h := 0; h < 256; h++ {
 		if x := hops[uint8(h)]; len(x) > 0 {
 			q := sim.QuantilesOf(x)
@@ -228,17 +204,6 @@ func (w *world) result() sim.Result {
 		}
 	}
 	return r
-}
-
-// add adds what a machine counted during the measurement to the totals.
-func (w *world) add(id int) {
-	s, b, t := &w.after[id], &w.before[id], &w.total
-	t.Fragments += s.Fragments - b.Fragments
-	t.Duplicates += s.Duplicates - b.Duplicates
-	t.Repaired += s.Repaired - b.Repaired
-	t.Changes += s.Changes - b.Changes
-	t.Lost += s.Lost - b.Lost
-	t.Shed += s.Shed - b.Shed
 }
 
 func ratio(a, b float64) float64 {

@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"math/rand/v2"
 
 	"murmuration/mesh/episub"
 )
@@ -156,9 +157,9 @@ func (sh *shard) transmit(now int64, l *nodeLink, m *message, frame []byte) {
 	e := &c.ends[m.from]
 	l.upFree = now + int64(float64(wire(m.size))/l.upRate)
 	m.age += l.upFree - m.since
-	at := l.upFree + c.owd + sh.jitter(e.node) + sh.jitter(m.to)
+	at := l.upFree + c.owd + jitter(sh.rng, w.nodes[e.node].jitter) + jitter(sh.rng, w.nodes[m.to].jitter)
 	if c.loss > 0 {
-		at += sh.lossDelay(c, m.size)
+		at += lossDelay(sh.rng, c.loss, c.owd, m.size)
 	}
 	at = max(at, e.last)
 	e.last = at
@@ -166,29 +167,28 @@ func (sh *shard) transmit(now int64, l *nodeLink, m *message, frame []byte) {
 	sh.out[w.now&1][w.nodes[m.to].shard].carry(&flight{message: *m, at: at + int64(m.ser)}, frame)
 }
 
-// jitter draws a node's share of a message's jitter.
-func (sh *shard) jitter(node int32) int64 {
-	j := sh.w.nodes[node].jitter
-	if j == 0 {
+// jitter draws a node's share of a message's jitter, of which the mean is given.
+func jitter(rng *rand.Rand, mean float64) int64 {
+	if mean == 0 {
 		return 0
 	}
-	return int64(sh.rng.ExpFloat64() * j)
+	return int64(rng.ExpFloat64() * mean)
 }
 
-// lossDelay draws by how much retransmissions delay a message, after RFC 9002: a lost packet that another follows is
-// noticed by the time threshold of 9/8 round trips, the last one of a burst by the probe timeout (a round trip, four
-// times its deviation, and the 25 ms by which the peer may delay its ack).
-func (sh *shard) lossDelay(c *conn, size int32) int64 {
+// lossDelay draws by how much retransmissions delay a message of some bytes on a path that loses a share of its packets,
+// after RFC 9002: a lost packet that another follows is noticed by the time threshold of 9/8 round trips, the last one of
+// a burst by the probe timeout (a round trip, four times its deviation, and the 25 ms by which the peer may delay its ack).
+func lossDelay(rng *rand.Rand, loss float64, owd int64, size int32) int64 {
 	n := int((size + payload - 1) / payload)
-	if sh.rng.Float64() > 1-math.Pow(1-c.loss, float64(n)) {
+	if rng.Float64() > 1-math.Pow(1-loss, float64(n)) {
 		return 0
 	}
-	delay := 9*c.owd/4 + 1e6
-	if sh.rng.IntN(n) == n-1 {
-		delay = 2*c.owd + 40e6
+	delay := 9*owd/4 + 1e6
+	if rng.IntN(n) == n-1 {
+		delay = 2*owd + 40e6
 	}
-	for sh.rng.Float64() < c.loss {
-		delay += 4*c.owd + 80e6
+	for rng.Float64() < loss {
+		delay += 4*owd + 80e6
 	}
 	return delay
 }
@@ -215,7 +215,7 @@ func (sh *shard) receive(now int64, id int32, m *flight) {
 	if !n.online || n.slots[m.slot] != m.conn || w.conns[m.conn].gen != m.gen || w.parted > 0 && w.conns[m.conn].cut {
 		return
 	}
-	w.got(now, id, &m.message)
+	w.got(now, id, m.size)
 	if m.control {
 		frame := sh.current.bytes[m.data : m.data+m.length]
 		sh.perform(now, id, n.machine.Control(dur(now), m.slot, frame))

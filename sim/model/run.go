@@ -15,6 +15,20 @@ type Progress struct {
 	Done, Total time.Duration
 }
 
+// Dissemination says in a few words how a system spreads chunks in this engine.
+func Dissemination(system string) string {
+	if system == gossipsub {
+		return "a model of stock gossipsub v1.2 (sim/model/gossip, after go-libp2p-pubsub v0.19.0): D=6, whole messages, without a network stack"
+	}
+	return "mesh/episub: striped trees of fragments, without a network stack"
+}
+
+// The systems, by the names that sim/stack gives them.
+const (
+	murmuration = "murmuration"
+	gossipsub   = "gossipsub"
+)
+
 // Run runs s with a seed and returns what came of it, and what a report draws. progress, if not nil, is called for each
 // second of virtual time. When ctx ends, Run returns what there is with ctx's error.
 func Run(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progress)) (sim.Result, *sim.Detail, error) {
@@ -37,10 +51,10 @@ func follow(ctx context.Context, plan *sim.Plan, progress func(Progress)) (sim.R
 		return err == nil
 	})
 	if err != nil {
-		w.curtail()
+		w.stop()
 	}
 	var players sim.Players
-	r, d := w.result(), w.detail(&players)
+	r, d := w.result(), w.detail(&players, func(id int) bool { return w.nodes[id].online })
 	r.Waiting = players.Stalls()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)

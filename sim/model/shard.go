@@ -266,7 +266,7 @@ func (sh *shard) perform(now int64, id int32, acts []episub.Action) {
 				})
 			}
 		case episub.Deliver:
-			w.delivered(now, id, a)
+			w.completed(now, id, int(a.ID.Seq), a.Hops)
 		case episub.Report:
 			if a.What == episub.BadFragment || a.What == episub.BadControl || a.What == episub.BadEnvelope {
 				if c := n.slotConn(w, a.Peer); c >= 0 {

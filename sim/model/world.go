@@ -18,20 +18,15 @@ type node struct {
 	conns   []int32                     // connections, being opened or open
 	slots   [episub.MaxNeighbours]int32 // connection by the machine's slot
 	opened  int
-	class   int
 	online  bool
 	mute    bool
 	bad     bool
 	nat     bool
-	leave   int64
-	join    int64
 	shard   int32
-	tally
 }
 
 // world is one run.
 type world struct {
-	plan   *sim.Plan
 	rng    *rand.Rand
 	queue  queue
 	nodes  []node
@@ -50,9 +45,11 @@ type world struct {
 	burst, window float64
 	end           int64
 	events        uint64
-	measure
+	book
+	trees
+	cuts   []bool // partitions that are on
+	parted int    // how many are
 	sample []int32
-	feeds  []sim.Feed // the trees at the end of the measurement
 }
 
 // Keep implements episub.Host: a fragment is good unless it is marked.
@@ -60,17 +57,19 @@ func (w *world) Keep(_ episub.ID, _ int, data []byte) bool { return data == nil 
 
 func newWorld(p *sim.Plan) *world {
 	w := &world{
-		plan: p, rng: rand.New(rand.NewPCG(p.Seed, 0x776f726c)),
+		book: newBook(p), rng: rand.New(rand.NewPCG(p.Seed, 0x776f726c)),
 		nodes: make([]node, len(p.Nodes)), where: make([]int32, len(p.Nodes)),
 		pacing: *p.Links.Pacing, burst: float64(p.Links.Burst), window: float64(p.Links.Window),
 		end: int64(p.End),
 	}
 	w.share()
+	w.cuts = make([]bool, len(p.Cuts))
+	w.before, w.after = make([]episub.Stats, len(p.Nodes)), make([]episub.Stats, len(p.Nodes))
 	for i, size := range p.Chunks {
 		f := episub.FragmentSize(size, episub.MaxStripes)
 		n := (size + f - 1) / f
 		w.chunks = append(w.chunks, episub.Chunk{
-			ID: episub.ID{Seq: uint64(i)}, Fragments: n, FragmentSize: f, Size: size, EnvelopeSize: 560 + 18*n,
+			ID: episub.ID{Seq: uint64(i)}, Fragments: n, FragmentSize: f, Size: size, EnvelopeSize: envelopeSize(size),
 			Time: time.Duration(i) * p.Track.Chunk, Duration: p.Track.Chunk, Independent: i%p.Track.Group == 0,
 		})
 	}
@@ -83,17 +82,10 @@ func newWorld(p *sim.Plan) *world {
 		n.jitter = float64(x.Class.Jitter)
 		n.mute, n.bad = x.Class.Behaviour == sim.Mute, x.Class.Behaviour == sim.Garbage
 		n.nat = x.Class.NAT
-		n.join, n.leave = int64(x.Join), int64(x.Leave)
-		n.class = -1
-		for k := range p.Classes {
-			if x.Class == &p.Classes[k] {
-				n.class = k
-			}
-		}
 		w.where[i] = -1
-		w.queue.push(n.join, evJoin, int32(i), 0)
-		if n.leave < w.end {
-			w.queue.push(n.leave, evLeave, int32(i), 0)
+		w.queue.push(int64(x.Join), evJoin, int32(i), 0)
+		if leave := int64(x.Leave); leave < w.end {
+			w.queue.push(leave, evLeave, int32(i), 0)
 		}
 	}
 	for i, c := range p.Cuts {
@@ -102,10 +94,15 @@ func newWorld(p *sim.Plan) *world {
 	}
 	w.queue.push(1e9, evSecond, 0, 0)
 	w.queue.push(0, evChunk, 0, 0)
-	w.init(w)
 	w.queue.push(w.from, evSnapshot, 0, 0)
 	w.queue.push(w.to, evSnapshot, 1, 0)
 	return w
+}
+
+// envelopeSize returns the bytes of a chunk's envelope, fragment hashes included.
+func envelopeSize(size int) int {
+	f := episub.FragmentSize(size, episub.MaxStripes)
+	return 560 + 18*((size+f-1)/f)
 }
 
 // Bounds of a window. Delays below the least are lengthened to it, by at most as much.

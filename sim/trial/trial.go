@@ -20,7 +20,7 @@ import (
 // The engines.
 const (
 	Stack = "stack" // real nodes in virtual time
-	Model = "model" // the dissemination protocol alone, in a discrete-event network
+	Model = "model" // the dissemination protocol alone, or a model of stock gossipsub, in a discrete-event network
 )
 
 // StackMost is the number of peers up to which the stack engine is the default.
@@ -86,9 +86,6 @@ func (c Config) checked() (Config, error) {
 	if c.Against != "" && c.Against != stack.Gossipsub || c.Against == c.System {
 		return c, fmt.Errorf("%w: %s can run against %s, not %q", ErrUsage, stack.Murmuration, stack.Gossipsub, c.Against)
 	}
-	if c.Engine == Model && (c.System != stack.Murmuration || c.Against != "") {
-		return c, fmt.Errorf("%w: the model engine has no %s; use the stack engine and at most a few hundred peers", ErrUsage, stack.Gossipsub)
-	}
 	if c.Seeds == 0 {
 		c.Seeds = 1
 	}
@@ -121,7 +118,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 		rep.Dissemination[system] = stack.Dissemination(system)
 		if cfg.Engine == Model {
 			run = cfg.model
-			rep.Dissemination[system] = "mesh/episub: striped trees of fragments, without a network stack"
+			rep.Dissemination[system] = model.Dissemination(system)
 		}
 		t := turn{cfg: &cfg, system: system, first: i * cfg.Seeds, runs: len(systems) * cfg.Seeds}
 		results, detail, err := t.seeds(ctx, run)
@@ -242,9 +239,12 @@ func (c *Config) stack(ctx context.Context, system string, seed uint64, progress
 	})
 }
 
-func (c *Config) model(ctx context.Context, _ string, seed uint64, progress func(done, total time.Duration)) (sim.Result, *sim.Detail, error) {
-	began := time.Now()
-	r, d, err := model.Run(ctx, c.Scenario, seed, func(p model.Progress) { progress(p.Done, p.Total) })
+func (c *Config) model(ctx context.Context, system string, seed uint64, progress func(done, total time.Duration)) (sim.Result, *sim.Detail, error) {
+	began, run := time.Now(), model.Run
+	if system == stack.Gossipsub {
+		run = model.Gossipsub
+	}
+	r, d, err := run(ctx, c.Scenario, seed, func(p model.Progress) { progress(p.Done, p.Total) })
 	r.Cost.Seconds = time.Since(began).Seconds()
 	return r, d, err
 }
