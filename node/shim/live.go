@@ -116,8 +116,13 @@ func (t *track) stream(r *http.Request, out *liveWriter, part playlist.Part) {
 					return
 				}
 				done = true
-				if newest, there := p.Newest(); there && !p.Ended() && newest.Captured.Sub(next.Captured) > liveLag {
-					next, _ = p.NewestIndependent()
+				newest, here := p.Newest()
+				if !here || p.Ended() || newest.Captured.Sub(next.Captured) <= liveLag {
+					return
+				}
+				// It may be behind the reader where key frames are further apart than the lag.
+				if i, here := p.NewestIndependent(); here && next.ID().Less(i.ID()) {
+					next = i
 				}
 			})
 			return done

@@ -53,6 +53,40 @@ func TestLiveMP4(t *testing.T) {
 	})
 }
 
+// TestLiveMP4LongKeyframes wants every chunk once, too, where the newest independent one is longer ago than a reader may
+// fall behind.
+func TestLiveMP4LongKeyframes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{})
+		defer r.stop()
+		b, o := r.open("talk"), newOrigin("talk")
+		o.gop = 60 // 15 s
+		r.publish(b, o, 50)
+		want := string(box("ftyp", "one"))
+		again := newOrigin("talk")
+		for range 55 {
+			want += string(again.chunk(time.Now()).Block)
+		}
+		req, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:8480/live.mp4", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := r.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		go func() {
+			r.publish(b, o, 5)
+			r.push(b, o.end(time.Now()))
+		}()
+		// No more than that is read: one who is sent back again and again would read for ever.
+		if got, err := io.ReadAll(io.LimitReader(res.Body, int64(len(want)+1))); err != nil || string(got) != want {
+			t.Errorf("%d bytes, want %d: %v", len(got), len(want), err)
+		}
+	})
+}
+
 func lastBlock(broadcast string, seq uint64) []byte {
 	o := newOrigin(broadcast)
 	o.seq = seq
