@@ -166,7 +166,7 @@ func (m *Machine) isHeld(c *chunk, s int) bool {
 // has reports whether p should have fragment i of c by now.
 func (m *Machine) has(now int64, p Peer, c *chunk, i int) bool {
 	n := &m.n[p]
-	if n.stated == 0 || n.banned || now < n.avoid || n.epoch != m.epoch {
+	if n.stated == 0 || n.banned || m.avoided(now, p, m.laneOf(i)) || n.epoch != m.epoch {
 		return false
 	}
 	if seq := c.ID.Seq; seq <= n.newest && n.newest-seq < 16 && n.complete&(1<<(n.newest-seq)) != 0 {

@@ -136,7 +136,7 @@ func (m *Machine) best(now int64, s int, desperate bool) (Peer, int64) {
 	for live := m.live; live != 0; live &= live - 1 {
 		p := Peer(bits.TrailingZeros64(live))
 		n := &m.n[p]
-		if !n.shows(s) || n.kidOf&(1<<s) != 0 || n.banned || now < n.avoid && !desperate || now < n.refused[s] ||
+		if !n.shows(s) || n.kidOf&(1<<s) != 0 || n.banned || !desperate && m.avoided(now, p, s) || now < n.refused[s] ||
 			p == l.parent && l.fed || now-n.heard > stateLife {
 			continue
 		}
@@ -259,7 +259,7 @@ func (m *Machine) refusedBy(now int64, p Peer, r *Refuse) {
 		n.refused[s] = now + int64(r.Retry)*1e6
 		if l.next == p {
 			m.giveUp(now, s)
-			if hint != nobody && !l.fed && m.n[hint].kidOf&(1<<s) == 0 && m.n[hint].shows(s) && now >= m.n[hint].avoid &&
+			if hint != nobody && !l.fed && m.n[hint].kidOf&(1<<s) == 0 && m.n[hint].shows(s) && !m.avoided(now, hint, s) &&
 				now >= m.n[hint].refused[s] && l.kids == 0 {
 				m.ask(now, s, hint, 0xffff)
 			}
