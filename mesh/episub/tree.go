@@ -20,7 +20,6 @@ type lane struct {
 	fails    uint8  // asks in a row that failed
 	late     uint8  // chunks in a row that were late
 	fedSeq   uint64 // newest chunk that the parent pushed
-	fedAt    int64  // when it last pushed something
 	bound    int64  // age when last fed: the feasibility distance
 	age      estimate
 	wait     estimate // from a fragment's arrival until the last child has it, on our uplink
