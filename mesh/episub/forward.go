@@ -243,7 +243,6 @@ func (m *Machine) feed(now int64, s int, p Peer, seq uint64, age int64) {
 	if p != l.parent {
 		return
 	}
-	l.fedAt = now
 	if !l.fed {
 		l.fed, l.fails = true, 0
 		m.stale(s)

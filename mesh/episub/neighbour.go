@@ -1,6 +1,9 @@
 package episub
 
-import "time"
+import (
+	"math/bits"
+	"time"
+)
 
 // neighbour is what we know of one neighbour.
 type neighbour struct {
@@ -255,4 +258,18 @@ func (m *Machine) suspect(now int64, p Peer) {
 	n.strikes = min(n.strikes+1, 6)
 	n.avoid = now + int64(1e9)<<n.strikes
 	m.act(Action{Kind: Report, Peer: p, What: NoDelivery})
+}
+
+// avoided reports whether nothing of lane s is to be asked of p, because it failed us lately. The only neighbour that has
+// the lane is never avoided: a feed that was lost for a moment must not stay away for a minute.
+func (m *Machine) avoided(now int64, p Peer, s int) bool {
+	if now >= m.n[p].avoid {
+		return false
+	}
+	for live := m.live &^ (1 << p); live != 0; live &= live - 1 {
+		if n := &m.n[bits.TrailingZeros64(live)]; n.shows(s) && n.kidOf&(1<<s) == 0 && !n.banned && now-n.heard <= stateLife {
+			return true
+		}
+	}
+	return false
 }

@@ -276,6 +276,49 @@ func TestLaneFromBefore(t *testing.T) {
 	}
 }
 
+// TestOnlyFeeder has the only neighbour with a feed fail again and again, and wants it asked all the same, at once; where
+// there is another, it is avoided.
+func TestOnlyFeeder(t *testing.T) {
+	l := newLab(t, 3, 3, 2.5e6)
+	l.link(0, 1, 10*time.Millisecond)
+	l.publish(80)
+	l.run(10 * time.Second)
+	o, m := l.peers[0].m, l.peers[1].m
+	fail := func() {
+		now := int64(l.now)
+		for range 6 {
+			m.suspect(now, 0)
+		}
+		for s := range m.lanes {
+			o.dropChild(s, 0)
+			m.lane[s].parent = nobody
+			m.n[0].feeds = 0
+			m.lose(now, s)
+		}
+	}
+	fail()
+	l.run(700 * time.Millisecond)
+	for s := range m.lanes {
+		if _, fed := m.Parent(s); !fed {
+			t.Errorf("lane %d has no feed, 700 ms after it was lost", s)
+		}
+	}
+	l.link(0, 2, 10*time.Millisecond)
+	l.link(1, 2, 10*time.Millisecond)
+	l.run(6 * time.Second)
+	for s := range m.lanes {
+		for _, k := range m.lane[s].order { // what we feed the third one cannot come from it
+			m.dropChild(s, k)
+		}
+	}
+	m.suspect(int64(l.now), 0)
+	for s := range m.lanes {
+		if m.n[1].shows(s) && !m.avoided(int64(l.now), 0, s) {
+			t.Errorf("lane %d would be asked of who failed, though another has it", s)
+		}
+	}
+}
+
 // TestGap has the origin pause for longer than the window, and go on.
 func TestGap(t *testing.T) {
 	l := newLab(t, 9, 20, 2.5e6)

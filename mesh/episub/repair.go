@@ -133,7 +133,7 @@ func (m *Machine) usual() int64 {
 	return sum / n
 }
 
-// tardy notes that lane s is late for c, and loses it where nothing more comes.
+// tardy notes that lane s is late for c.
 func (m *Machine) tardy(now int64, c *chunk, s int) {
 	l := &m.lane[s]
 	if c.late&(1<<s) != 0 {
@@ -143,9 +143,7 @@ func (m *Machine) tardy(now int64, c *chunk, s int) {
 	if !l.fed || l.fedSeq >= c.ID.Seq {
 		return
 	}
-	// A lane that comes late still comes: its age shows that, and a better parent is found for it without leaving its
-	// children unfed. It is lost when it has stopped.
-	if l.late++; l.late >= 2 && now-l.fedAt > 2*m.dur || now-m.n[l.parent].heard > 2*m.dur {
+	if l.late++; l.late >= 2 || now-m.n[l.parent].heard > 2*m.dur {
 		if l.late >= 3 {
 			m.suspect(now, l.parent)
 		}
@@ -166,7 +164,7 @@ func (m *Machine) isHeld(c *chunk, s int) bool {
 // has reports whether p should have fragment i of c by now.
 func (m *Machine) has(now int64, p Peer, c *chunk, i int) bool {
 	n := &m.n[p]
-	if n.stated == 0 || n.banned || now < n.avoid || n.epoch != m.epoch {
+	if n.stated == 0 || n.banned || m.avoided(now, p, m.laneOf(i)) || n.epoch != m.epoch {
 		return false
 	}
 	if seq := c.ID.Seq; seq <= n.newest && n.newest-seq < 16 && n.complete&(1<<(n.newest-seq)) != 0 {

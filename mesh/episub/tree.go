@@ -20,7 +20,6 @@ type lane struct {
 	fails    uint8  // asks in a row that failed
 	late     uint8  // chunks in a row that were late
 	fedSeq   uint64 // newest chunk that the parent pushed
-	fedAt    int64  // when it last pushed something
 	bound    int64  // age when last fed: the feasibility distance
 	age      estimate
 	wait     estimate // from a fragment's arrival until the last child has it, on our uplink
@@ -136,7 +135,7 @@ func (m *Machine) best(now int64, s int, desperate bool) (Peer, int64) {
 	for live := m.live; live != 0; live &= live - 1 {
 		p := Peer(bits.TrailingZeros64(live))
 		n := &m.n[p]
-		if !n.shows(s) || n.kidOf&(1<<s) != 0 || n.banned || now < n.avoid && !desperate || now < n.refused[s] ||
+		if !n.shows(s) || n.kidOf&(1<<s) != 0 || n.banned || !desperate && m.avoided(now, p, s) || now < n.refused[s] ||
 			p == l.parent && l.fed || now-n.heard > stateLife {
 			continue
 		}
@@ -259,7 +258,7 @@ func (m *Machine) refusedBy(now int64, p Peer, r *Refuse) {
 		n.refused[s] = now + int64(r.Retry)*1e6
 		if l.next == p {
 			m.giveUp(now, s)
-			if hint != nobody && !l.fed && m.n[hint].kidOf&(1<<s) == 0 && m.n[hint].shows(s) && now >= m.n[hint].avoid &&
+			if hint != nobody && !l.fed && m.n[hint].kidOf&(1<<s) == 0 && m.n[hint].shows(s) && !m.avoided(now, hint, s) &&
 				now >= m.n[hint].refused[s] && l.kids == 0 {
 				m.ask(now, s, hint, 0xffff)
 			}

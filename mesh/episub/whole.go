@@ -57,7 +57,7 @@ func (m *Machine) idle(now int64, c *chunk) {
 			l.fed, l.fails = true, 0
 			m.stale(s)
 		}
-		l.fedSeq, l.fedAt, l.late = c.ID.Seq, now, 0
+		l.fedSeq, l.late = c.ID.Seq, 0
 		if l.age.n == 0 {
 			l.age.add(max(now-m.published(c), 0))
 			l.bound = l.age.mid
