@@ -18,14 +18,14 @@ import (
 
 const (
 	republishEvery = 10 * time.Second
-	askEvery       = 5 * time.Second  // between rounds of questions, while they are needed
+	askEvery       = 5 * time.Second // between rounds of questions, while they are needed
 
 	// A newcomer asks at once, and then in rounds of a few dials: where many come together, each is also dialled by as
 	// many as it dials, and who dialled all at once would end up with twice the neighbours it wants.
 	roundEvery = 500 * time.Millisecond
 	roundDials = 4
 
-	recordOld      = 25 * time.Second // two republications did not come: ask
+	recordOld = 25 * time.Second // two republications did not come: ask
 )
 
 // ErrNotOwner means that a record was to be published with another channel's key.
