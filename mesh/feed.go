@@ -18,14 +18,14 @@ import (
 
 const (
 	republishEvery = 10 * time.Second
-	askEvery       = 5 * time.Second  // between rounds of questions, while they are needed
+	askEvery       = 5 * time.Second // between rounds of questions, while they are needed
 
 	// A newcomer asks at once, and then in rounds of a few dials: where many come together, each is also dialled by as
 	// many as it dials, and who dialled all at once would end up with twice the neighbours it wants.
 	roundEvery = 500 * time.Millisecond
 	roundDials = 4
 
-	recordOld      = 25 * time.Second // two republications did not come: ask
+	recordOld = 25 * time.Second // two republications did not come: ask
 )
 
 // ErrNotOwner means that a record was to be published with another channel's key.
@@ -318,7 +318,9 @@ func (f *Feed) run() {
 			round.Reset(roundEvery - f.node.now().Sub(last))
 		case <-round.C:
 			last = f.node.now()
-			f.question(asked)
+			if f.question(asked) {
+				round.Reset(roundEvery)
+			}
 		case <-ask.C:
 			f.question(asked)
 		}
@@ -335,8 +337,9 @@ func (f *Feed) republish() {
 	}
 }
 
-// question asks a neighbour on the channel what it knows, when the record is missing or old or neighbours are few.
-func (f *Feed) question(asked map[peer.ID]time.Time) {
+// question asks a neighbour on the channel what it knows, when the record is missing or old or neighbours are few. It
+// reports whether one answered.
+func (f *Feed) question(asked map[peer.ID]time.Time) bool {
 	now := f.node.now()
 	f.mu.Lock()
 	stale := f.key == nil && (!f.have || now.Sub(f.heard) > recordOld)
@@ -347,7 +350,7 @@ func (f *Feed) question(asked map[peer.ID]time.Time) {
 		want = 0
 	}
 	if !stale && want == 0 {
-		return
+		return false
 	}
 	for p, at := range asked {
 		if now.Sub(at) > 2*askEvery {
@@ -361,15 +364,16 @@ func (f *Feed) question(asked map[peer.ID]time.Time) {
 			continue
 		}
 		if tries--; tries < 0 {
-			return
+			return false
 		}
 		asked[p] = now
 		ctx, cancel := context.WithTimeout(f.ctx, requestTimeout)
 		_, err := f.node.askChannel(ctx, p, f, want)
 		cancel()
 		if err == nil {
-			return
+			return true
 		}
 		f.node.log.Debug("channel request failed", "peer", p, "err", err)
 	}
+	return false
 }

@@ -20,6 +20,10 @@
 // system. Mesh nodes also say who completed a chunk, over how many hops it came, and what the trees cost them; where a
 // participant does not say who brought a chunk, it is read off the wire: the packet that completed it.
 //
+// What a run costs is mostly what its packets cost: some 50 µs of processor time each, of which the simulated internet
+// takes about 3 and QUIC a third. A peer that joins costs some 0.2 s, for the 14 connections that it opens and
+// what follows them. See TestExplore, which says what each virtual second cost, and writes profiles.
+//
 // Hostile participants are mesh nodes too, behind a host that tampers with what they send: they advertise and grant, and
 // deliver nothing, or garbage.
 package stack

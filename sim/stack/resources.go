@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	garbage = 400        // percent of garbage over what is in use: collecting is a good part of a run's time
+	garbage = 200        // percent of garbage over what is in use: 200 peers use 0.9 GB with their stacks
 	ceiling = 3600 << 20 // bytes from which on memory counts more than time: 200 peers are to fit in 4 GiB
 
 	// One processor at a time: a bubble's clock moves on when all of its goroutines wait, many times in a millisecond,

@@ -90,8 +90,8 @@ func (w *wire) run() {
 func (w *wire) push(now time.Duration, e event) {
 	w.order++
 	e.order = w.order
-	h := append(w.events, e)
-	i := len(h) - 1
+	w.events = append(w.events, e)
+	h, i := w.events, len(w.events)-1
 	for i > 0 {
 		up := (i - 1) / 2
 		if !e.before(&h[up]) {
@@ -100,7 +100,6 @@ func (w *wire) push(now time.Duration, e event) {
 		h[i], i = h[up], up
 	}
 	h[i] = e
-	w.events = h
 	if e.at < w.next {
 		w.next = e.at
 		w.timer.Reset(e.at - now)
