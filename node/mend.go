@@ -34,12 +34,14 @@ type mender struct {
 	left  *uint64 // the newest epoch where an earlier process left it without an end mark; nil: there is none
 	began time.Time
 
-	mu     sync.Mutex      // one attempt at a time
+	busy chan struct{} // holds one while an attempt is under way
+
+	mu     sync.Mutex
 	silent map[uint64]bool // epochs of which the peers have said that they have no more
 }
 
 func newMender(rec *archive.Recording, track *mesh.Track) *mender {
-	return &mender{rec: rec, track: track, began: time.Now(), silent: map[uint64]bool{}}
+	return &mender{rec: rec, track: track, began: time.Now(), busy: make(chan struct{}, 1), silent: map[uint64]bool{}}
 }
 
 // resumed notes that an earlier process of this node wrote the recording: nothing more will come of its newest epoch.
@@ -68,8 +70,12 @@ func (m *mender) run(ctx context.Context) {
 
 // mend fills what gaps it can.
 func (m *mender) mend(ctx context.Context) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return
+	case m.busy <- struct{}{}:
+		defer func() { <-m.busy }()
+	}
 	here, ok := m.rec.Track(mainTrack)
 	if !ok || m.rec.Info().Full {
 		return
@@ -86,7 +92,7 @@ func (m *mender) mend(ctx context.Context) {
 		}
 	}
 	for _, gap := range m.open(here) {
-		if ctx.Err() == nil && (!m.silent[gap.From.Epoch] || time.Since(m.began) < recallFor) {
+		if ctx.Err() == nil && (!m.isSilent(gap.From.Epoch) || time.Since(m.began) < recallFor) {
 			m.recall(ctx, gap)
 		}
 	}
@@ -116,18 +122,22 @@ func (m *mender) open(here *archive.Track) (list []archive.Gap) {
 
 // unasked reports whether no peer was asked yet for the rest of an epoch.
 func (m *mender) unasked() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	here, ok := m.rec.Track(mainTrack)
 	if !ok {
 		return false
 	}
 	for _, gap := range m.open(here) {
-		if !m.silent[gap.From.Epoch] {
+		if !m.isSilent(gap.From.Epoch) {
 			return true
 		}
 	}
 	return false
+}
+
+func (m *mender) isSilent(epoch uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.silent[epoch]
 }
 
 // recall asks the peers what they have in an open gap, and for that. What the index tells is a hint: of a run that nobody
@@ -152,12 +162,14 @@ func (m *mender) recall(ctx context.Context, gap archive.Gap) {
 		brought += j - i
 		i = j
 	}
-	if brought == 0 {
+	if brought == 0 && ctx.Err() == nil {
+		m.mu.Lock()
 		m.silent[gap.From.Epoch] = true
+		m.mu.Unlock()
 	}
 }
 
-// finish makes the last attempt, before the recording gets its view. After a restart it waits for a peer to ask.
+// finish makes the last attempt, before the recording gets its view. Soon after a restart it waits for a peer to ask.
 func (m *mender) finish(ctx context.Context) {
 	if !m.unasked() && m.rec.Info().Missing == 0 {
 		return
@@ -168,7 +180,7 @@ func (m *mender) finish(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		m.mend(ctx)
-		if !m.unasked() {
+		if !m.unasked() || time.Since(m.began) > recallFor {
 			return
 		}
 		select {

@@ -132,12 +132,13 @@ func (p *past) Newest() (envelope.ID, bool) {
 func (p *past) Index(from, to envelope.ID, count int) ([]mesh.IndexEntry, bool) {
 	var entries []mesh.IndexEntry
 	if t, ok := p.here(); ok {
-		for _, part := range t.Parts(from, to) {
-			if len(entries) == count {
-				return entries, true
-			}
+		parts, more := t.PartsUpTo(from, to, count)
+		for _, part := range parts {
 			entries = append(entries, entryOf(part))
 			from = envelope.ID{Epoch: part.Epoch, Seq: part.Seq + 1}
+		}
+		if more {
+			return entries, true
 		}
 	}
 	w := p.window()

@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/ipfs/go-cid"
-
-	"murmuration/chunker/envelope"
 )
 
 // Config says where recordings are kept, and how.
@@ -100,87 +98,6 @@ func Open(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// find lists what is in the folder, and loads what was not sealed.
-func (s *Store) find() error {
-	channels, err := os.ReadDir(s.cfg.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		channels, err = nil, nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, d := range channels {
-		if strings.Contains(d.Name(), ".part") && !s.cfg.ReadOnly { // an import that did not end
-			os.Remove(filepath.Join(s.cfg.Dir, d.Name())) //nolint:errcheck // next time, then
-			continue
-		}
-		channel, ok := parseChannel(d.Name())
-		if !ok || !d.IsDir() {
-			continue
-		}
-		files, err := os.ReadDir(filepath.Join(s.cfg.Dir, d.Name()))
-		if err != nil {
-			return err
-		}
-		for _, f := range files {
-			name, ext := strings.TrimSuffix(f.Name(), filepath.Ext(f.Name())), filepath.Ext(f.Name())
-			if ext == ".new" || ext == scratchExt { // a crash left it
-				if !s.cfg.ReadOnly {
-					os.Remove(filepath.Join(s.cfg.Dir, d.Name(), f.Name())) //nolint:errcheck // next time, then
-				}
-				continue
-			}
-			k := Key{channel, name}
-			if (ext != ".car" && ext != ".json") || envelope.CheckName(name) != nil || s.recs[k] != nil {
-				continue
-			}
-			s.recs[k] = s.resume(k)
-		}
-	}
-	s.snapshot()
-	return nil
-}
-
-// resume takes up a recording that is in the folder.
-func (s *Store) resume(k Key) *Recording {
-	r := s.recording(k)
-	st, err := readState(r.base + ".json")
-	if err != nil {
-		r.log.Warn("recording without its state: what the blocks tell is taken", "err", err)
-		st = state{Version: stateVersion, State: Live}
-		if info, err := os.Stat(r.base + ".car"); err == nil {
-			st.Size = info.Size()
-		}
-	}
-	r.st = st
-	if info, err := os.Stat(r.base + ".car"); st.Sealed && err == nil && info.Size() == st.Size {
-		return r // opened when it is needed
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.st.Sealed = false
-	if err := r.load(); err != nil {
-		r.log.Error("recording not resumed", "err", err)
-		return r
-	}
-	if r.st.State == Live && r.st.Root != "" {
-		r.st.State = Finished // the small file was lost
-	}
-	if !s.cfg.ReadOnly {
-		if err := r.save(); err != nil {
-			r.log.Warn("state not saved", "err", err)
-		}
-	}
-	return r
-}
-
-func (s *Store) recording(k Key) *Recording {
-	return &Recording{
-		s: s, key: k, base: s.base(k), bad: map[digest]struct{}{},
-		log: s.log.With("channel", channelName(k.Channel), "broadcast", k.Broadcast),
-	}
-}
-
 // snapshot publishes the list for finding blocks.
 func (s *Store) snapshot() {
 	list := make([]*Recording, 0, len(s.recs))
@@ -208,84 +125,6 @@ func (s *Store) Changed() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.changed
-}
-
-// Create begins a recording, or opens the one that is not finished yet. ErrFinished where it is.
-func (s *Store) Create(k Key, m Meta) (*Recording, error) {
-	if s.cfg.ReadOnly {
-		return nil, ErrReadOnly
-	}
-	if err := envelope.CheckName(k.Broadcast); err != nil {
-		return nil, fmt.Errorf("create recording: %w", err)
-	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil, ErrClosed
-	}
-	if r := s.recs[k]; r != nil {
-		s.mu.Unlock()
-		return r.reopen(m)
-	}
-	r := s.recording(k)
-	if m.Started.IsZero() {
-		m.Started = time.Now()
-	}
-	r.st = state{Title: cleanTitle(m.Title), Started: m.Started.UTC(), Own: m.Own, State: Live, Size: sectionsStart}
-	r.mu.Lock() // nobody sees it before it is ready
-	defer r.mu.Unlock()
-	s.recs[k] = r
-	s.snapshot()
-	s.mu.Unlock()
-
-	err := os.MkdirAll(filepath.Dir(r.base), 0o700)
-	if err == nil {
-		err = syncDir(s.cfg.Dir)
-	}
-	if err == nil {
-		err = r.save()
-	}
-	if err == nil {
-		err = r.load()
-	}
-	if err == nil {
-		err = r.sync()
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(r.base))
-	}
-	if err != nil {
-		r.drop() //nolint:errcheck // the first error is what counts
-		s.forget(r)
-		return nil, fmt.Errorf("create recording: %w", err)
-	}
-	s.notify()
-	return r, nil
-}
-
-// reopen is Create for a recording that is there.
-func (r *Recording) reopen(m Meta) (*Recording, error) {
-	r.mu.RLock()
-	st := r.st
-	gone := r.gone
-	r.mu.RUnlock()
-	switch {
-	case gone:
-		return nil, ErrClosed
-	case st.State == Finished:
-		return nil, ErrFinished
-	case st.Title == "" && m.Title != "" || m.Own && !st.Own || st.Started.IsZero() && !m.Started.IsZero():
-		return r, r.change(func(st *state) {
-			if st.Title == "" {
-				st.Title = cleanTitle(m.Title)
-			}
-			if st.Started.IsZero() {
-				st.Started = m.Started.UTC()
-			}
-			st.Own = st.Own || m.Own
-		})
-	}
-	return r, nil
 }
 
 // drop deletes the recording's files. Call with its lock held.

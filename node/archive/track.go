@@ -2,6 +2,7 @@ package archive
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -263,14 +264,22 @@ func (t *Track) Newest() (newest envelope.ID, found bool) {
 
 // Parts returns what a playlist needs of the chunks with from <= id <= to that are there, ascending.
 func (t *Track) Parts(from, to envelope.ID) []playlist.Part {
-	var list []playlist.Part
+	list, _ := t.PartsUpTo(from, to, math.MaxInt)
+	return list
+}
+
+// PartsUpTo is Parts for count of them at most; more reports that there are others.
+func (t *Track) PartsUpTo(from, to envelope.ID, count int) (list []playlist.Part, more bool) {
 	t.view(func(c *chunks) {
 		c.from(from, to, func(id envelope.ID, e *entry) bool {
-			if e.there(t.r.t) {
+			if !e.there(t.r.t) {
+				return true
+			}
+			if more = len(list) == count; !more {
 				list = append(list, c.part(id, e))
 			}
-			return true
+			return !more
 		})
 	})
-	return list
+	return list, more
 }

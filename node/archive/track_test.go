@@ -87,6 +87,12 @@ func TestChunkLog(t *testing.T) {
 		!parts[0].Captured.Equal(list[5].Captured) || parts[0].Init != list[5].Envelope.Init.String() {
 		t.Errorf("%d parts: %+v", len(parts), parts[:1])
 	}
+	if some, more := mustTrack(t, r, "main").PartsUpTo(list[5].ID(), list[44].ID(), 7); len(some) != 7 || !more || some[6].Seq != parts[6].Seq {
+		t.Errorf("%d of the parts, more %v", len(some), more)
+	}
+	if all, more := mustTrack(t, r, "main").PartsUpTo(list[5].ID(), list[44].ID(), 39); len(all) != 39 || more {
+		t.Errorf("%d of the parts, more %v", len(all), more)
+	}
 	gaps := mustTrack(t, r, "main").Gaps()
 	want := []Gap{gap(src.epoch-1, 13, 13), {From: envelope.ID{Epoch: src.epoch - 1, Seq: 40}, To: envelope.ID{Epoch: src.epoch - 1, Seq: envelope.MaxInteger}, Open: true}}
 	if !slices.Equal(gaps, want) || r.Info().Missing != 1 {
