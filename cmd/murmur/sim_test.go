@@ -34,7 +34,6 @@ func TestSimRefuses(t *testing.T) {
 		{"no time", []string{"venue50", "--for", "1ms"}, exitUsage, "measured"},
 		{"unknown engine", []string{"venue50", "--engine", "steam"}, exitUsage, "steam"},
 		{"unknown system", []string{"venue50", "--against", "pigeons"}, exitUsage, "pigeons"},
-		{"gossipsub on the model", []string{"venue50", "--engine", "model", "--against", "gossipsub"}, exitUsage, "stack"},
 		{"too many seeds", []string{"venue50", "--seeds", "100000"}, exitUsage, "seeds"},
 		{"no matrix", []string{"venue50", "--rtt", "nowhere.csv"}, exitUsage, "nowhere.csv"},
 		{"matrix of words", []string{"venue50", "--rtt", matrix("city,a\na,far\n")}, exitUsage, `"far"`},
