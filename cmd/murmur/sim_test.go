@@ -93,6 +93,35 @@ func TestSimModel(t *testing.T) {
 	}
 }
 
+// TestSimModelAgainst: both systems on the model engine, in the table, the JSON and the report, where it says that
+// gossipsub is a model of it.
+func TestSimModelAgainst(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	page := filepath.Join(t.TempDir(), "report.html")
+	run := []string{"sim", "venue50", "--engine", "model", "--against", "gossipsub", "--peers", "10", "--for", "3s", "--warmup", "3s"}
+	code, stdout, stderr := try(t, append(run, "--html", page)...)
+	html, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{"table": stdout, "report": string(html)} {
+		if code != 0 || !strings.Contains(text, "murmuration") || !strings.Contains(text, "a model of stock gossipsub") {
+			t.Errorf("the %s, exit code %d\n%.2000s%s", what, code, text, stderr)
+		}
+	}
+	code, stdout, stderr = try(t, append(run, "--json")...)
+	var got struct {
+		Dissemination map[string]string
+		Systems       []struct{ Name string }
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	if len(got.Systems) != 2 || got.Systems[1].Name != "gossipsub" || !strings.Contains(got.Dissemination["gossipsub"], "model") {
+		t.Errorf("%s", stdout)
+	}
+}
+
 // TestSimStack runs the stack engine as a command does, outside of package testing's care.
 func TestSimStack(t *testing.T) {
 	if testing.Short() {
