@@ -73,7 +73,7 @@ const aboutModel = `Real stock nodes take an hour for a minute of 50 peers, so b
 go-libp2p-pubsub v0.19.0 does with default parameters, message by message, on the model engine's links). Where it differs
 from real nodes it errs in gossipsub's favour: its connections never lose packets to full queues and never slow down, its
 nodes notice within 3 s who vanished, and no node has more neighbours than one of ours. On short runs of real nodes with 12
-to 50 peers, bytes and the origin's copies agreed within a tenth or so, and its median was 0.5 to 1.1 times theirs (sim/model's
+to 50 peers, bytes and the origin's copies agreed within a tenth or so, and its median was 0.4 to 1.2 times theirs (sim/model's
 package comment has the figures). The longer the overload goes on, the larger the latency: 60 s are measured.
 
 `
