@@ -5,6 +5,7 @@
 //	go run ./bench/swarm                                    everything: hours
 //	go run ./bench/swarm --engine model                     the model engine alone: half an hour
 //	go run ./bench/swarm --only home200 --engine model --seeds 1
+//	go run ./bench/swarm --engine gossipsub-model           the model of stock gossipsub: minutes
 //	go run ./bench/swarm --skip                             what is not measured yet in this version
 //	go run ./bench/swarm --growth --engine model            latency by audience
 //	go run ./bench/swarm --only none                        table and plot from what is kept

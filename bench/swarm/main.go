@@ -19,17 +19,18 @@ var scenarios = []string{
 	"venue50", "home200", "tight200", "tight500", "world500", "churn200", "flash", "liars", "planet10k",
 }
 
-// What measures: the model engine, the stack engine, and stock gossipsub on the stack engine.
+// What measures: the model engine, the stack engine, stock gossipsub on the stack engine, and the model of it.
 const (
-	onModel = "model"
-	onStack = "stack"
-	stock   = "gossipsub"
+	onModel    = "model"
+	onStack    = "stack"
+	stock      = "gossipsub"
+	stockModel = "gossipsub-model"
 )
 
-var kinds = []string{onModel, onStack, stock}
+var kinds = []string{onModel, onStack, stock, stockModel}
 
 // Audiences up to which an engine is asked: the stack has real nodes, and stock gossipsub six copies of everything.
-var most = map[string]int{onModel: 1 << 20, onStack: 500, stock: 200}
+var most = map[string]int{onModel: 1 << 20, onStack: 500, stock: 200, stockModel: 500}
 
 // job is one measurement.
 type job struct {
@@ -44,13 +45,16 @@ type job struct {
 
 // args returns the arguments of murmur.
 func (j job) args() []string {
-	engine := j.Kind
-	if j.Kind == stock {
-		engine = onStack
+	engine, system := j.Kind, ""
+	switch j.Kind {
+	case stock:
+		engine, system = onStack, stock
+	case stockModel:
+		engine, system = onModel, stock
 	}
 	a := []string{"sim", j.Scenario, "--engine", engine}
-	if j.Kind == stock {
-		a = append(a, "--system", stock)
+	if system != "" {
+		a = append(a, "--system", system)
 	}
 	if j.Peers > 0 {
 		a = append(a, "--peers", fmt.Sprint(j.Peers))
@@ -80,7 +84,7 @@ func main() {
 	flag.StringVar(&o.root, "C", ".", "the repository")
 	flag.StringVar(&o.murmur, "murmur", "bin/murmur", "the command to measure with")
 	flag.StringVar(&o.only, "only", "", "scenarios, with commas between them, or with --growth numbers of peers; none: only write table and plot")
-	flag.StringVar(&o.engines, "engine", "", "model, stack, gossipsub (stock gossipsub, on the stack engine), with commas between them; default all")
+	flag.StringVar(&o.engines, "engine", "", "model, stack, gossipsub (stock gossipsub, on the stack engine), gossipsub-model (a model of it), with commas between them; default all")
 	flag.IntVar(&o.seeds, "seeds", 3, "runs of each; planet10k has one")
 	flag.DurationVar(&o.measured, "for", 0, "virtual time to measure, instead of the scenarios' 60s")
 	flag.StringVar(&o.rtt, "rtt", "", "a matrix of round trips, for a row of world500 beside the one with built-in cities")

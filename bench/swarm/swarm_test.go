@@ -56,12 +56,16 @@ func TestJobs(t *testing.T) {
 	for _, j := range all {
 		n[j.Kind]++
 	}
-	if n[onModel] != len(scenarios) || n[onStack] != len(scenarios)-1 || n[stock] != 5 {
+	if n[onModel] != len(scenarios) || n[onStack] != len(scenarios)-1 || n[stock] != 5 || n[stockModel] != len(scenarios)-1 {
 		t.Errorf("%v", n)
 	}
 	few, err := (&options{seeds: 1, only: "home200", engines: "model"}).jobs()
 	if err != nil || len(few) != 1 || command(few[0]) != "murmur sim home200 --engine model --seeds 1" {
 		t.Errorf("%+v, %v", few, err)
+	}
+	model, err := (&options{seeds: 2, only: "tight500", engines: "gossipsub-model"}).jobs()
+	if err != nil || len(model) != 1 || command(model[0]) != "murmur sim tight500 --engine model --system gossipsub --seeds 2" {
+		t.Errorf("%+v, %v", model, err)
 	}
 	world, err := (&options{seeds: 1, only: "world500", engines: "stack", rtt: "/some/where/rtt.csv"}).jobs()
 	if err != nil || len(world) != 2 || command(world[1]) != "murmur sim world500 --engine stack --rtt rtt.csv --seeds 1" {
@@ -92,7 +96,7 @@ func TestShow(t *testing.T) {
 	r.Report.Systems = []sim.Result{{
 		Name: "murmuration", Latency: sim.Quantiles{P50: 130, P99: 400}, Floor: sim.Quantiles{P50: 40, P99: 80}, Overhead: 1.04, Lost: 0.002,
 	}}
-	for _, name := range []string{"home200-model", "growth-model-50", "growth-model-100", "growth-model-200"} {
+	for _, name := range []string{"home200-model", "home200-gossipsub", "home200-gossipsub-model", "growth-model-50", "growth-model-100", "growth-model-200"} {
 		if err := s.write(name, r); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +112,7 @@ func TestShow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| 130 (220) |", "**400** (350 ✗)", "**0.2 %** (0 ✗)", "90 / 320", "`murmur sim home200 --engine model --seeds 3` at abc", "growth.svg"} {
+	for _, want := range []string{"| 130 (220) |", "**400** (350 ✗)", "**0.2 %** (0 ✗)", "90 / 320", "`murmur sim home200 --engine model --seeds 3` at abc", "growth.svg", "## A model of stock gossipsub", "against real nodes\n\n| scenario | p50 | p99 |\n|---|---|---|\n| home200 | +0 % | +0 % |"} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("no %q in\n%s", want, b)
 		}

@@ -34,7 +34,6 @@ func TestSimRefuses(t *testing.T) {
 		{"no time", []string{"venue50", "--for", "1ms"}, exitUsage, "measured"},
 		{"unknown engine", []string{"venue50", "--engine", "steam"}, exitUsage, "steam"},
 		{"unknown system", []string{"venue50", "--against", "pigeons"}, exitUsage, "pigeons"},
-		{"gossipsub on the model", []string{"venue50", "--engine", "model", "--against", "gossipsub"}, exitUsage, "stack"},
 		{"too many seeds", []string{"venue50", "--seeds", "100000"}, exitUsage, "seeds"},
 		{"no matrix", []string{"venue50", "--rtt", "nowhere.csv"}, exitUsage, "nowhere.csv"},
 		{"matrix of words", []string{"venue50", "--rtt", matrix("city,a\na,far\n")}, exitUsage, `"far"`},
@@ -90,6 +89,35 @@ func TestSimModel(t *testing.T) {
 		t.Fatalf("exit code %d, %v\n%s%s", code, err, stdout, stderr)
 	}
 	if got.Scenario != "venue50" || got.Engine != "model" || got.Seeds != 2 || len(got.Systems) != 1 || got.Systems[0].Latency["p50"] < 20 {
+		t.Errorf("%s", stdout)
+	}
+}
+
+// TestSimModelAgainst: both systems on the model engine, in the table, the JSON and the report, where it says that
+// gossipsub is a model of it.
+func TestSimModelAgainst(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	page := filepath.Join(t.TempDir(), "report.html")
+	run := []string{"sim", "venue50", "--engine", "model", "--against", "gossipsub", "--peers", "10", "--for", "3s", "--warmup", "3s"}
+	code, stdout, stderr := try(t, append(run, "--html", page)...)
+	html, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{"table": stdout, "report": string(html)} {
+		if code != 0 || !strings.Contains(text, "murmuration") || !strings.Contains(text, "a model of stock gossipsub") {
+			t.Errorf("the %s, exit code %d\n%.2000s%s", what, code, text, stderr)
+		}
+	}
+	code, stdout, stderr = try(t, append(run, "--json")...)
+	var got struct {
+		Dissemination map[string]string
+		Systems       []struct{ Name string }
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	if len(got.Systems) != 2 || got.Systems[1].Name != "gossipsub" || !strings.Contains(got.Dissemination["gossipsub"], "model") {
 		t.Errorf("%s", stdout)
 	}
 }

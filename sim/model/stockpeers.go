@@ -65,7 +65,7 @@ func (s *stock) dial(now int64, a, b int32) {
 			return
 		}
 	}
-	if s.nodes[b].nat || s.parted(a, b) {
+	if s.nodes[b].nat || s.parted(a, b) || len(s.nodes[a].lines) >= s.most(a) || len(s.nodes[b].lines) >= s.most(b) {
 		return
 	}
 	x, y := &s.plan.Nodes[a], &s.plan.Nodes[b]
@@ -80,6 +80,15 @@ func (s *stock) dial(now int64, a, b int32) {
 	}
 	s.lines = append(s.lines, l)
 	s.queue.push(now+4*l.owd, stLink, l.number, 0) // a round trip for QUIC, one for identify and the streams
+}
+
+// most returns how many neighbours a node holds: as many as with our own protocol. An origin that everybody knew would
+// advertise to a quarter of them, and drown in what they ask for.
+func (s *stock) most(id int32) int {
+	if id == 0 {
+		return s.plan.Mesh.Origin + 8
+	}
+	return s.plan.Mesh.Most
 }
 
 // parted reports whether a partition lies between two nodes.

@@ -32,7 +32,7 @@ var ErrUsage = errors.New("sim")
 // Config says what to try. Scenario is needed.
 type Config struct {
 	Scenario *sim.Scenario
-	Engine   string // Stack or Model; by default Stack up to StackMost peers
+	Engine   string // Stack or Model, in which gossipsub is a model of it; by default Stack up to StackMost peers
 	System   string // stack.Murmuration, the default, or stack.Gossipsub
 	Against  string // a second system for the same scenario; "" or stack.Gossipsub
 	Seeds    int    // runs of each system; default 1
