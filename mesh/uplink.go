@@ -11,9 +11,12 @@ import (
 )
 
 const (
-	// uplinkBurst is how far ahead of the budget's pace parcels leave: timers are that coarse, and a fragment is
-	// worth 3 ms at 20 Mbit/s. The rest waits here, where what matters more can still overtake it.
-	uplinkBurst = 8 * time.Millisecond
+	// uplinkBurst is how far ahead of the budget's pace parcels leave; a fragment is worth 3 ms at 20 Mbit/s. What has
+	// left shares the access link, so that the first of it arrives little sooner than the last; the rest waits here, in
+	// turn, where what matters more can still overtake it.
+	uplinkBurst = 3 * time.Millisecond
+	// uplinkLate is how much of the pace is made up for when the timer of what waits is late.
+	uplinkLate = 8 * time.Millisecond
 	// flyingMax is how much of one neighbour's may wait in pubsub and QUIC before further parcels for it wait here: a
 	// neighbour with a slow downlink must not hold up the others.
 	flyingMax = 64 << 10
@@ -74,7 +77,11 @@ func (u *uplink) put(p parcel) {
 func (u *uplink) next(now time.Duration, out []parcel) ([]parcel, time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.free = max(u.free, now)
+	if u.since >= 0 {
+		u.free = max(u.free, now-uplinkLate)
+	} else {
+		u.free = max(u.free, now)
+	}
 	u.wait(now)
 	for class := range u.queues {
 		q := u.queues[class]
