@@ -1,0 +1,496 @@
+package shim
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"murmuration/node/internal/pipes"
+)
+
+// authority signs certificates, and has the files that a server reads.
+type authority struct {
+	t         *testing.T
+	key       *ecdsa.PrivateKey
+	cert      *x509.Certificate
+	trust     *x509.CertPool
+	certFile  string
+	keyFile   string
+	lastWrite time.Time
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	dir := t.TempDir()
+	a := &authority{t: t, trust: x509.NewCertPool(), certFile: filepath.Join(dir, "cert.pem"), keyFile: filepath.Join(dir, "key.pem")}
+	a.key, a.cert = a.sign(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "Test authority"}, IsCA: true, BasicConstraintsValid: true, NotAfter: time.Now().Add(1000 * time.Hour),
+	})
+	a.trust.AddCert(a.cert)
+	return a
+}
+
+func (a *authority) sign(c *x509.Certificate) (*ecdsa.PrivateKey, *x509.Certificate) {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	c.SerialNumber = big.NewInt(time.Now().UnixNano())
+	if c.NotBefore.IsZero() {
+		c.NotBefore = time.Now().Add(-time.Hour)
+	}
+	parent, signer := c, key
+	if a.cert != nil {
+		parent, signer = a.cert, a.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return key, cert
+}
+
+// issue writes a certificate for 127.0.0.1 and hosts into the files, and returns its pin.
+func (a *authority) issue(lasts time.Duration, hosts ...string) string {
+	a.t.Helper()
+	key, cert := a.sign(&x509.Certificate{DNSNames: hosts, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotAfter: time.Now().Add(lasts)})
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.write(a.certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
+	a.write(a.keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return KeyPin(cert)
+}
+
+// write gives the file the bubble's time, which is what the server's clock tells.
+func (a *authority) write(path string, text []byte) {
+	a.t.Helper()
+	if err := errors.Join(os.WriteFile(path, text, 0o600), os.Chtimes(path, time.Now(), time.Now())); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// newTLSRig is newRig with a certificate of the authority, and a client that trusts it.
+func newTLSRig(t *testing.T, a *authority, cfg Config) *rig {
+	t.Helper()
+	cfg.TLSCert, cfg.TLSKey = a.certFile, a.keyFile
+	r := newRig(t, cfg)
+	tr := r.client.Transport.(*http.Transport)
+	tr.TLSClientConfig = &tls.Config{RootCAs: a.trust}
+	tr.ForceAttemptHTTP2 = true
+	return r
+}
+
+// TestTLS plays by HTTP/2: what players ask for, and who may ask.
+func TestTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthority(t)
+		a.issue(100*time.Hour, "venue.example", "*.stage.example")
+		r := newTLSRig(t, a, Config{Token: "secret", AllowHosts: []string{"other.example"}})
+		defer r.stop()
+		r.Handle("POST /api/v1/stop", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+		if r.URL() != "https://127.0.0.1:8480/" {
+			t.Errorf("page %s", r.URL())
+		}
+		b, o := r.open("talk"), newOrigin("talk")
+		r.publish(b, o, 19)
+		const list, status, stop = "/b/talk/main/index.m3u8", "/api/v1/status", "/api/v1/stop"
+
+		res, err := r.client.Get(r.base + list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.ProtoMajor != 2 || res.TLS.NegotiatedProtocol != "h2" || res.TLS.Version < tls.VersionTLS12 {
+			t.Errorf("%s, ALPN %q", res.Proto, res.TLS.NegotiatedProtocol)
+		}
+		for _, c := range []struct {
+			method, path string
+			header       []string
+			code         int
+		}{
+			{"GET", list, []string{"Host", "venue.example"}, 200},
+			{"GET", list, []string{"Host", "VENUE.example:8480"}, 200},
+			{"GET", list, []string{"Host", "main.stage.example"}, 200},
+			{"GET", list, []string{"Host", "other.example"}, 200},
+			{"GET", list, []string{"Host", "evil.example"}, 403},
+			{"GET", list, []string{"Host", "venue.example.evil.example"}, 403},
+			{"GET", list, []string{"Host", "10.0.0.1:8480"}, 403},
+			{"GET", list, []string{"Origin", "https://evil.example"}, 200},
+			{"GET", status, []string{"Origin", "https://127.0.0.1:8480"}, 200},
+			{"GET", status, []string{"Host", "venue.example", "Origin", "https://venue.example"}, 200},
+			{"GET", status, []string{"Origin", "http://127.0.0.1:8480"}, 403}, // could be anybody's on the way
+			{"GET", status, []string{"Origin", "https://evil.example"}, 403},
+			{"POST", stop, nil, 401},
+			{"POST", stop, []string{"Authorization", "Bearer secret"}, 204},
+			{"POST", stop, []string{"Authorization", "Bearer secret", "Origin", "https://evil.example"}, 403},
+		} {
+			if a := r.do(context.Background(), c.method, c.path, c.header...); a.code != c.code {
+				t.Errorf("%s %s %v: %d, want %d", c.method, c.path, c.header, a.code, c.code)
+			}
+		}
+
+		wait := func(path string) <-chan answer {
+			ch := make(chan answer, 1)
+			go func() { ch <- r.get(path) }()
+			synctest.Wait()
+			return ch
+		}
+		reload, hint := wait(list+"?_HLS_msn=2&_HLS_part=3"), wait("/b/talk/main/p-7-19.m4s")
+		r.publish(b, o, 1)
+		if a := <-reload; a.code != 200 || a.took != 250*time.Millisecond || !strings.Contains(a.body, "p-7-19.m4s") {
+			t.Errorf("blocking reload: %+v", a)
+		}
+		if a := <-hint; a.code != 200 || a.took != 250*time.Millisecond || len(a.body) != 1019 {
+			t.Errorf("hinted part: %d after %v", a.code, a.took)
+		}
+		if a := r.get(list + "?_HLS_msn=2&_HLS_part=4"); a.code != 503 || a.took != 6*time.Second {
+			t.Errorf("held too long: %d after %v", a.code, a.took)
+		}
+		if a := r.get("/b/talk/main/p-7-19.m4s", "Range", "bytes=10-19"); a.code != 206 || len(a.body) != 10 || a.header.Get("Content-Range") != "bytes 10-19/1019" {
+			t.Errorf("range: %d, %v", a.code, a.header)
+		}
+	})
+}
+
+// TestTLSEvents wants server-sent events and /live.mp4 to outlive the time that one answer has otherwise.
+func TestTLSEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthority(t)
+		a.issue(100 * time.Hour)
+		r := newTLSRig(t, a, Config{})
+		defer r.stop()
+		b, o := r.open("talk"), newOrigin("talk")
+		r.publish(b, o, 19)
+		follow := func(path string, piece int) (count func() int, end func()) {
+			res, err := r.client.Get(r.base + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var mu sync.Mutex
+			n := 0
+			go func() {
+				for buf := make([]byte, 1<<16); ; {
+					got, err := res.Body.Read(buf)
+					mu.Lock()
+					if n += got; piece == 0 {
+						n += bytes.Count(buf[:got], []byte("event: status")) - got
+					}
+					mu.Unlock()
+					if err != nil {
+						return
+					}
+				}
+			}()
+			return func() int { mu.Lock(); defer mu.Unlock(); return n }, func() { _ = res.Body.Close() }
+		}
+		events, endEvents := follow("/api/v1/events", 0)
+		defer endEvents()
+		live, endLive := follow("/live.mp4", 1)
+		defer endLive()
+		r.publish(b, o, 400) // 100 s
+		synctest.Wait()
+		if n := events(); n < 100 {
+			t.Errorf("%d events in 100 s", n)
+		}
+		if n := live(); n < 400*1000 {
+			t.Errorf("/live.mp4: %d bytes in 100 s", n)
+		}
+	})
+}
+
+// TestTLSOthers: HTTP/1.1 goes on, old TLS does not, and who speaks no TLS is told so.
+func TestTLSOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthority(t)
+		a.issue(100 * time.Hour)
+		r := newTLSRig(t, a, Config{})
+		defer r.stop()
+		dial := r.listener.(*pipes.Listener).Dial
+		connect := func() net.Conn {
+			conn, err := dial(context.Background(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return conn
+		}
+		plain := connect()
+		go func() { _, _ = io.WriteString(plain, "GET / HTTP/1.1\r\nHost: 127.0.0.1:8480\r\n\r\n") }()
+		res, err := http.ReadResponse(bufio.NewReader(plain), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), "HTTP request to an HTTPS server") {
+			t.Errorf("plain HTTP: %s: %s", res.Status, text)
+		}
+		_ = plain.Close()
+
+		old := tls.Client(connect(), &tls.Config{RootCAs: a.trust, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
+		if err := old.Handshake(); err == nil {
+			t.Error("TLS 1.1 is taken")
+		}
+		_ = old.Close()
+
+		tr := &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: a.trust, NextProtos: []string{"http/1.1"}}}
+		defer tr.CloseIdleConnections()
+		one, err := (&http.Client{Transport: tr}).Get(r.base + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = one.Body.Close()
+		if one.ProtoMajor != 1 || one.StatusCode != http.StatusOK {
+			t.Errorf("%s %s", one.Proto, one.Status)
+		}
+	})
+}
+
+// TestTLSStalled: a client that takes nothing is let go of, the whole connection's requests with it, and a client that
+// leaves one answer lying has its others.
+func TestTLSStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthority(t)
+		a.issue(100 * time.Hour)
+		r := newTLSRig(t, a, Config{})
+		defer r.stop()
+		took := make(chan time.Duration, 20)
+		r.Handle("GET /much/{way}", http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			began, much := time.Now(), make([]byte, 8<<20)
+			if req.PathValue("way") == "once" {
+				_, _ = w.Write(much)
+			} else if (&liveWriter{w: w, control: http.NewResponseController(w)}).write(much) {
+				t.Error("all of it went out")
+			}
+			took <- time.Since(began)
+		}))
+		// One stream's window is full, the connection's is not.
+		tr := r.client.Transport.(*http.Transport)
+		tr.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 128 << 10}
+		for way, want := range map[string]time.Duration{"once": writeTimeout, "live": liveWrite} {
+			res, err := r.client.Get(r.base + "/much/" + way)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := r.get("/healthz"); a.code != 200 || a.took != 0 {
+				t.Errorf("beside it: %d after %v", a.code, a.took)
+			}
+			if d := <-took; d != want {
+				t.Errorf("%s: held for %v, want %v", way, d, want)
+			}
+			_ = res.Body.Close()
+		}
+		// Nothing is read from the socket any more.
+		gate, dead := make(chan struct{}), make(chan struct{})
+		dial := tr.DialContext
+		stuck := tr.Clone()
+		stuck.HTTP2 = nil
+		stuck.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dial(ctx, network, addr)
+			return gated{c, gate, dead}, err
+		}
+		client := &http.Client{Transport: stuck}
+		res, err := client.Get(r.base + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		synctest.Wait()
+		close(gate)
+		for range 10 {
+			go func() {
+				if res, err := client.Get(r.base + "/much/once"); err == nil {
+					_ = res.Body.Close()
+				}
+			}()
+		}
+		for range 10 {
+			if d := <-took; d != stallTimeout+5*time.Second { // which crypto/tls takes for its farewell
+				t.Errorf("held for %v by a client that reads nothing", d)
+			}
+		}
+		close(dead)
+		synctest.Wait()
+		stuck.CloseIdleConnections()
+	})
+}
+
+// gated is a connection that nothing is read from once gate is closed, until dead is.
+type gated struct {
+	net.Conn
+	gate, dead chan struct{}
+}
+
+func (g gated) Read(p []byte) (int, error) {
+	n, err := g.Conn.Read(p)
+	select {
+	case <-g.gate:
+		<-g.dead
+		return 0, net.ErrClosed
+	default:
+	}
+	return n, err
+}
+
+// TestRenewal replaces the files while the face serves.
+func TestRenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthority(t)
+		first := a.issue(100 * time.Hour)
+		var log bytes.Buffer
+		renewals := 0
+		r := newTLSRig(t, a, Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Renewed: func() { renewals++ }})
+		defer r.stop()
+		shown := func() string {
+			t.Helper()
+			r.client.CloseIdleConnections()
+			res, err := r.client.Get(r.base + "/healthz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			pin := KeyPin(res.TLS.PeerCertificates[0])
+			if pin != r.Pin() {
+				t.Errorf("shown %s, told %s", pin, r.Pin())
+			}
+			return pin
+		}
+		if shown() != first {
+			t.Error("another certificate than the files'")
+		}
+		time.Sleep(30 * time.Second)
+		second := a.issue(100 * time.Hour)
+		if shown() != first || renewals != 0 {
+			t.Error("the files were looked at again within a minute")
+		}
+		time.Sleep(30 * time.Second)
+		if shown() != second || renewals != 1 {
+			t.Errorf("not renewed, %d renewals told", renewals)
+		}
+		// A new certificate whose key has not come yet, or rubbish, or one that is over.
+		key, err := os.ReadFile(a.keyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, spoil := range map[string]func(){
+			"mismatch": func() { a.issue(100 * time.Hour); a.write(a.keyFile, key) },
+			"rubbish":  func() { a.write(a.certFile, []byte("rubbish")) },
+			"expired":  func() { a.issue(-time.Minute) },
+		} {
+			log.Reset()
+			spoil()
+			for range 3 {
+				time.Sleep(certLook)
+				if shown() != second {
+					t.Errorf("%s: the old certificate does not go on", name)
+				}
+			}
+			if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), a.certFile) {
+				t.Errorf("%s: %d warnings: %s", name, n, &log)
+			}
+		}
+		third := a.issue(time.Hour)
+		time.Sleep(certLook)
+		if shown() != third || renewals != 2 {
+			t.Errorf("not renewed after what was broken, %d renewals told", renewals)
+		}
+		log.Reset()
+		time.Sleep(2 * time.Hour)
+		r.client.CloseIdleConnections()
+		if a := r.get("/healthz"); !strings.Contains(a.body, "expired") || strings.Count(log.String(), "level=WARN") != 1 {
+			t.Errorf("%s\n%s", a.body, &log)
+		}
+	})
+}
+
+// TestCertificateUnusable: what cannot be served is refused at the start, with the file's name.
+func TestCertificateUnusable(t *testing.T) {
+	a := newAuthority(t)
+	a.issue(time.Hour)
+	key, err := os.ReadFile(a.keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for says, spoil := range map[string]func(){
+		"private key does not match": func() { a.issue(time.Hour); a.write(a.keyFile, key) },
+		"expired on":                 func() { a.issue(-time.Minute) },
+		"no such file":               func() { _ = os.Remove(a.keyFile) },
+		"failed to find any PEM data in certificate": func() { a.write(a.certFile, nil) },
+	} {
+		a.issue(time.Hour)
+		spoil()
+		_, err := New(Config{Listen: "127.0.0.1:0", TLSCert: a.certFile, TLSKey: a.keyFile})
+		if !errors.Is(err, ErrCertificate) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), a.certFile) {
+			t.Errorf("%v, want %q and the file", err, says)
+		}
+	}
+	if _, err := New(Config{Listen: "127.0.0.1:0", TLSCert: a.certFile}); !errors.Is(err, ErrCertificate) {
+		t.Errorf("%v without a key", err)
+	}
+}
+
+// TestTLSAddress wants the page's address by a name that browsers take.
+func TestTLSAddress(t *testing.T) {
+	a := newAuthority(t)
+	c := func(hosts ...string) {
+		_, cert := a.sign(&x509.Certificate{DNSNames: hosts, NotAfter: time.Now().Add(time.Hour)})
+		a.cert = cert
+	}
+	for _, test := range []struct {
+		listen string
+		names  []string
+		allow  []string
+		want   string
+	}{
+		{"0.0.0.0", []string{"*.example", "venue.example"}, nil, "https://venue.example:8480/"},
+		{"0.0.0.0", []string{"*.example"}, []string{"*", "evil.test", "stage.example"}, "https://stage.example:8480/"},
+		{"::", []string{"*.example"}, nil, "https://127.0.0.1:8480/"},
+		{"127.0.0.1", []string{"venue.example"}, nil, "https://127.0.0.1:8480/"},
+		{"127.0.0.1", []string{"venue.example", "localhost"}, nil, "https://localhost:8480/"},
+		{"10.0.0.1", []string{"venue.example"}, nil, "https://venue.example:8480/"},
+	} {
+		c(test.names...)
+		cert := new(certificate)
+		cert.now.Store(&tls.Certificate{Leaf: a.cert})
+		s := &Server{cert: cert, listener: address{addr: &net.TCPAddr{IP: net.ParseIP(test.listen), Port: 8480}}, cfg: Config{AllowHosts: test.allow}}
+		if got := s.URL(); got != test.want {
+			t.Errorf("%s %v: %s, want %s", test.listen, test.names, got, test.want)
+		}
+		if got := s.LocalURL(); !strings.Contains(got, ".0.") && !strings.Contains(got, "10.0.0.1") {
+			t.Errorf("%s for programs", got)
+		}
+		a.cert = nil
+	}
+}
+
+// address is a listener that only has an address.
+type address struct {
+	net.Listener
+	addr net.Addr
+}
+
+func (a address) Addr() net.Addr { return a.addr }
