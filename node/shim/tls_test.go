@@ -30,13 +30,12 @@ import (
 
 // authority signs certificates, and has the files that a server reads.
 type authority struct {
-	t         *testing.T
-	key       *ecdsa.PrivateKey
-	cert      *x509.Certificate
-	trust     *x509.CertPool
-	certFile  string
-	keyFile   string
-	lastWrite time.Time
+	t        *testing.T
+	key      *ecdsa.PrivateKey
+	cert     *x509.Certificate
+	trust    *x509.CertPool
+	certFile string
+	keyFile  string
 }
 
 func newAuthority(t *testing.T) *authority {
