@@ -52,6 +52,10 @@ type Config struct {
 	// HTTP is the address of the local HTTP face. Default 127.0.0.1:0.
 	HTTP string
 
+	// TLSCert and TLSKey are PEM files with which the HTTP face serves HTTPS and HTTP/2. Default: plain HTTP. They are read
+	// again when they change.
+	TLSCert, TLSKey string
+
 	// AllowHosts are Host header values that the HTTP face answers to, beyond the loopback names.
 	AllowHosts []string
 
@@ -83,6 +87,9 @@ func (c *Config) fill() error {
 	}
 	if c.HTTP == "" {
 		c.HTTP = "127.0.0.1:0"
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return fmt.Errorf("%w: --tls-cert and --tls-key go together", ErrConfig)
 	}
 	if c.Window == 0 {
 		c.Window = time.Minute

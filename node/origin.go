@@ -164,7 +164,7 @@ func (o *Origin) start() (err error) {
 	o.recordAll()
 	o.removed = o.recordingRemoved
 	o.serveAPI(o.apiRoutes())
-	if err := writeRunning(filepath.Join(o.dir, originFile), o.running()); err != nil {
+	if err := o.declare(filepath.Join(o.dir, originFile)); err != nil {
 		o.log.Warn("programs on this machine must be told the address and the token", "err", err) // a read-only folder, say
 	}
 	return nil

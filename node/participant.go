@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ type participant struct {
 	link    mesh.Link                       // to hand out
 	titles  map[string]string               // of broadcasts whose title has changed, by id
 	opened  map[archive.Key]*shim.Broadcast // recordings that are open on the local face
+	files   []string                        // by which programs on this machine find it
 }
 
 func newParticipant(name string, role mesh.Role, cfg Config) (*participant, error) {
@@ -60,11 +62,14 @@ func newParticipant(name string, role mesh.Role, cfg Config) (*participant, erro
 		return nil, explainListen(err, "--listen")
 	}
 	p.shim, err = shim.New(shim.Config{
-		Listen: cfg.HTTP, Token: cfg.Token, AllowHosts: cfg.AllowHosts, Window: cfg.Window,
+		Listen: cfg.HTTP, TLSCert: cfg.TLSCert, TLSKey: cfg.TLSKey, Renewed: p.renewed, Token: cfg.Token, AllowHosts: cfg.AllowHosts, Window: cfg.Window,
 		Status: p.status, Recording: p.openRecorded, OpenContent: name == "origin" || name == "seed", Metrics: metrics, Log: cfg.Log,
 	})
 	if err != nil {
 		p.mesh.Close()
+		if errors.Is(err, shim.ErrCertificate) {
+			return nil, fmt.Errorf("%w: %w", ErrKey, err)
+		}
 		return nil, explainListen(err, "--http")
 	}
 	if err := p.openLibrary(metrics); err != nil {
@@ -103,7 +108,7 @@ func (p *participant) openLibrary(metrics prometheus.Registerer) (err error) {
 	if p.library.store == nil {
 		return nil
 	}
-	if err := writeRunning(p.runningFile(), p.running()); err != nil {
+	if err := p.declare(p.runningFile()); err != nil {
 		p.log.Warn("murmur recordings cannot change what is kept while this runs", "err", err) // a full disk, say
 	}
 	return nil
@@ -117,7 +122,30 @@ func (p *participant) runningFile() string { return filepath.Join(p.library.cfg.
 
 // running tells programs on the same machine where this participant takes requests.
 func (p *participant) running() Running {
-	return Running{Role: p.name, API: strings.TrimSuffix(p.PageURL(), "/"), Token: p.Token()}
+	return Running{Role: p.name, API: strings.TrimSuffix(p.shim.LocalURL(), "/"), Token: p.Token(), Pin: p.shim.Pin()}
+}
+
+// declare writes a file by which programs on the same machine find this participant.
+func (p *participant) declare(path string) error {
+	p.mu.Lock()
+	p.files = append(p.files, path)
+	p.mu.Unlock()
+	return writeRunning(path, p.running())
+}
+
+// renewed writes the files anew, with the pin of a renewed certificate.
+func (p *participant) renewed() {
+	p.mu.Lock()
+	files := slices.Clone(p.files)
+	p.mu.Unlock()
+	for _, path := range files {
+		if !ours(path, p.Token()) {
+			continue
+		}
+		if err := writeRunning(path, p.running()); err != nil {
+			p.log.Warn("murmur's commands will not know the renewed certificate", "file", path, "err", err)
+		}
+	}
 }
 
 // explainListen turns what the system said about an address into what to do about it.

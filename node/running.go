@@ -1,12 +1,15 @@
 package node
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"murmuration/node/shim"
 )
 
 const (
@@ -21,9 +24,22 @@ const (
 // participant has stopped, unless it was killed.
 type Running struct {
 	Role  string `json:"role"`
-	API   string `json:"api"` // such as http://127.0.0.1:8480
+	API   string `json:"api"` // such as http://127.0.0.1:8480, or https: see Pin
 	Token string `json:"token"`
 	PID   int    `json:"pid"`
+
+	// Pin names the TLS certificate that it shows, whose names may be others than API's host: the SHA-256 of its public
+	// key, as curl's --pinnedpubkey takes it. Empty without TLS.
+	Pin string `json:"pin,omitempty"`
+}
+
+// Verify reports whether a TLS connection leads to this very participant, for tls.Config.VerifyConnection: in place of
+// names and authorities there is the pin.
+func (r Running) Verify(c tls.ConnectionState) error {
+	if r.Pin == "" || len(c.PeerCertificates) == 0 || shim.KeyPin(c.PeerCertificates[0]) != r.Pin {
+		return errors.New("another certificate is shown there than the one it wrote down")
+	}
+	return nil
 }
 
 // FindOrigin reads the file of the origin that uses dir; an empty dir is the default folder. The error wraps
@@ -63,10 +79,16 @@ func writeRunning(path string, r Running) error {
 	return writeWhole(path, string(text)+"\n")
 }
 
+// ours reports whether the file is there and this participant's.
+func ours(path, token string) bool {
+	r, err := readRunning(path)
+	return err == nil && r.Token == token && r.PID == os.Getpid()
+}
+
 // removeRunning takes the file away, unless it is another participant's by now.
 func removeRunning(path, token string) error {
-	if r, err := readRunning(path); err != nil || r.Token != token || r.PID != os.Getpid() {
-		return nil //nolint:nilerr // there is nothing of ours to remove
+	if !ours(path, token) {
+		return nil
 	}
 	err := os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -26,7 +26,8 @@ func (broadcastCmd) Help() string {
 	return `A running origin takes these over HTTP; what it can do is described at http://127.0.0.1:8480/api/v1/openapi.json.
 It keeps its address and its token in the file origin.json in its --dir, for its owner only: on the same machine nothing
 need be given. From another one:
-  MURMUR_TOKEN=... murmur broadcast --api http://venue:8480 ls      (the origin: --http 0.0.0.0:8480 --allow-host venue)
+  MURMUR_TOKEN=... murmur broadcast --api https://venue.example:8480 ls
+  (the origin: --http 0.0.0.0:8480 --tls-cert cert.pem --tls-key key.pem)
 
 Examples:
   murmur broadcast start "Opening keynote"        a stream key of its own, void when the talk is over

@@ -69,6 +69,7 @@ func (c *broadcastCmd) connect(e *env) (*nodeAPI, error) {
 			e.log.Warn("the file of the origin on this machine cannot be read", "err", err)
 		case api.base == "" || api.base == r.API:
 			api.base, api.found = r.API, true
+			api.file = func() (node.Running, error) { return node.FindOrigin(c.Dir) }
 			if api.token == "" {
 				api.token = r.Token
 			}

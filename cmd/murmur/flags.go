@@ -13,6 +13,8 @@ type peerFlags struct {
 	Upload    bitRate       `placeholder:"8M" help:"Most to upload, in bits a second (default: what the uplink is found to carry)."`
 	MDNS      bool          `name:"mdns" default:"true" negatable:"" help:"Look for peers on the local network."`
 	HTTP      string        `name:"http" placeholder:"ADDR" default:"${http}" help:"Address of the web page and the players' URLs (${default})."`
+	TLSCert   string        `name:"tls-cert" type:"path" placeholder:"FILE" help:"PEM file with a TLS certificate and those that vouch for it: --http serves HTTPS and HTTP/2. Its names need no --allow-host; when it is renewed, so is what is served."`
+	TLSKey    string        `name:"tls-key" type:"path" placeholder:"FILE" help:"PEM file with the key of --tls-cert."`
 	AllowHost []string      `placeholder:"HOST" help:"Host names that the HTTP side answers to beyond this machine's own, when --http is opened to a network."`
 	Token     string        `help:"Token asked of HTTP requests that change anything (default: random; printed with -v, and an origin keeps it in origin.json in --dir while it runs)."`
 	Window    time.Duration `default:"60s" help:"How far back players can rewind (kept in memory, about 0.4 MB per second at 3 Mbit/s)."`
@@ -20,7 +22,7 @@ type peerFlags struct {
 
 func (f peerFlags) config(e *env, listen []string) node.Config {
 	return node.Config{
-		Dir: f.Dir, Listen: listen, Announce: f.Announce, Upload: int64(f.Upload), NoMDNS: !f.MDNS, HTTP: f.HTTP, AllowHosts: f.AllowHost,
-		Token: f.Token, Window: f.Window, Tell: func(line string) { e.say("%s", line) }, Log: e.log,
+		Dir: f.Dir, Listen: listen, Announce: f.Announce, Upload: int64(f.Upload), NoMDNS: !f.MDNS, HTTP: f.HTTP,
+		TLSCert: f.TLSCert, TLSKey: f.TLSKey, AllowHosts: f.AllowHost, Token: f.Token, Window: f.Window, Tell: func(line string) { e.say("%s", line) }, Log: e.log,
 	}
 }

@@ -34,8 +34,8 @@ the YAML file ~/.config/murmur/config.yaml, under the command's name:
     title: RustFest
     rtmp: 0.0.0.0:1935
 
-Exit codes: 0 done or stopped by a signal, 1 something failed, 2 wrong usage, 3 a key or config file is unusable,
-4 an address cannot be listened on, 5 the feed is unusable, 6 the recordings are.`
+Exit codes: 0 done or stopped by a signal, 1 something failed, 2 wrong usage, 3 a key, certificate or config file is
+unusable, 4 an address cannot be listened on, 5 the feed is unusable, 6 the recordings are.`
 
 // cli is the command line. Kong reads the tags.
 type cli struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"murmuration/node"
 )
 
 // maxAnswer bounds an answer: thousands of recordings fit.
@@ -23,6 +26,10 @@ type nodeAPI struct {
 	base  string
 	token string
 	found bool // by its file: it may have been killed since
+
+	// file reads its file, where it was found by that: what is pinned there is asked for when the certificate is seen,
+	// since a renewed one is written down just before it is shown.
+	file func() (node.Running, error)
 }
 
 // call asks the node for something under /api/v1/ and reads its answer into v. It returns the answer as it came.
@@ -56,7 +63,7 @@ func (a *nodeAPI) send(ctx context.Context, method, path, kind string, body io.R
 	if a.token != "" {
 		req.Header.Set("Authorization", "Bearer "+a.token)
 	}
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := http.Client{Transport: a.transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, a.explain(err)
@@ -75,6 +82,25 @@ func (a *nodeAPI) send(ctx context.Context, method, path, kind string, body io.R
 		}
 	}
 	return text, nil
+}
+
+// transport returns what carries requests: to a node found by its file, one that knows its certificate by the pin there,
+// since 127.0.0.1 is hardly among the certificate's names.
+func (a *nodeAPI) transport() http.RoundTripper {
+	if a.file == nil {
+		return http.DefaultTransport
+	}
+	return &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // of the name and the authority: VerifyConnection does it by the pin
+		VerifyConnection: func(c tls.ConnectionState) error {
+			running, err := a.file()
+			if err != nil {
+				return err
+			}
+			return running.Verify(c)
+		},
+	}}
 }
 
 // explain says what to do where nobody answered.

@@ -53,7 +53,7 @@ func (c recordingsCmd) look(e *env) (shelf, bool, error) {
 		return nil, false, err
 	}
 	if keeper, err := node.FindKeeper(dir); err == nil {
-		s := apiShelf{keeperAPI(keeper)}
+		s := apiShelf{keeperAPI(keeper, dir)}
 		ctx, cancel := context.WithTimeout(e.ctx, lookWait)
 		_, err := s.list(ctx)
 		cancel()
@@ -78,7 +78,7 @@ func (c recordingsCmd) change(e *env) (shelf, error) {
 	}
 	keeper, found := node.FindKeeper(dir)
 	if found == nil {
-		s := apiShelf{keeperAPI(keeper)}
+		s := apiShelf{keeperAPI(keeper, dir)}
 		ctx, cancel := context.WithTimeout(e.ctx, lookWait)
 		defer cancel()
 		if _, found = s.list(ctx); found == nil {
@@ -90,8 +90,9 @@ func (c recordingsCmd) change(e *env) (shelf, error) {
 	return nil, fmt.Errorf("%w; it takes no requests: try again when it has ended", err)
 }
 
-func keeperAPI(r node.Running) *nodeAPI {
-	return &nodeAPI{who: r.Role, base: r.API, token: r.Token, found: true}
+func keeperAPI(r node.Running, dir string) *nodeAPI {
+	file := func() (node.Running, error) { return node.FindKeeper(dir) }
+	return &nodeAPI{who: r.Role, base: r.API, token: r.Token, found: true, file: file}
 }
 
 // fileShelf is a folder of recordings.

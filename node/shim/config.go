@@ -20,6 +20,8 @@ const DefaultListen = "127.0.0.1:8480"
 var (
 	// ErrPortInUse is wrapped by New where something else listens on the port.
 	ErrPortInUse = errors.New("port in use")
+	// ErrCertificate is wrapped by New where the TLS certificate or its key cannot be used.
+	ErrCertificate = errors.New("TLS certificate")
 	// ErrExists is wrapped by Open and AddTrack where the name is taken.
 	ErrExists = errors.New("exists already")
 	// ErrTrack is wrapped by Push for a track that was not added, or a chunk that is not the track's.
@@ -38,6 +40,14 @@ type Config struct {
 
 	// Listener, where set, is served instead of listening on Listen.
 	Listener net.Listener
+
+	// TLSCert and TLSKey are PEM files with a certificate (and those that vouch for it) and its key. With both the face
+	// serves HTTPS only, HTTP/2 included; the certificate's names are allowed hosts. When the files change, what they then
+	// hold is taken over within a minute; if that is unusable, it is logged and the old certificate goes on.
+	TLSCert, TLSKey string
+
+	// Renewed is called when a renewed certificate was taken over, before it is shown to anybody. It may be nil.
+	Renewed func()
 
 	// Token is what requests that change something must carry. Without one, nothing can be changed over HTTP.
 	Token string

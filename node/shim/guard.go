@@ -13,6 +13,7 @@ import (
 // guard decides who may ask for what, before anything else happens.
 //
 //   - The Host header must name this machine: a page elsewhere whose name was rebound to 127.0.0.1 is turned away.
+//     The names of its own TLS certificate are its own.
 //   - Playlists and media may be read by pages of MediaOrigins.
 //   - Everything else is closed to pages of other origins, whatever the method.
 //   - What is not GET, HEAD or OPTIONS needs the token.
@@ -113,6 +114,9 @@ func (s *Server) hostAllowed(r *http.Request) bool {
 			}
 		}
 	}
+	if s.cert != nil && s.cert.covers(host) {
+		return true
+	}
 	return slices.ContainsFunc(s.cfg.AllowHosts, func(allowed string) bool {
 		return allowed == "*" || strings.EqualFold(allowed, host)
 	})
@@ -133,7 +137,10 @@ func hostname(hostport string) string {
 func (s *Server) foreign(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		u, err := url.Parse(origin)
-		return err != nil || (u.Scheme != "http" && u.Scheme != "https") || !strings.EqualFold(u.Host, r.Host)
+		// Over TLS, a page that came by http is another origin: anybody on the way may have written it. Without TLS, a
+		// proxy before us may have it.
+		scheme := err == nil && (u.Scheme == "https" || u.Scheme == "http" && r.TLS == nil)
+		return !scheme || !strings.EqualFold(u.Host, r.Host)
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "same-origin", "none":

@@ -18,6 +18,7 @@ import (
 type rig struct {
 	*Server
 	t      *testing.T
+	base   string // such as http://127.0.0.1:8480
 	client *http.Client
 	stop   context.CancelFunc
 }
@@ -35,7 +36,7 @@ func newRig(t *testing.T, cfg Config) *rig {
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx) }()
 	client := &http.Client{Transport: &http.Transport{DialContext: p.Dial, DisableCompression: true}}
-	return &rig{Server: s, t: t, client: client, stop: func() {
+	return &rig{Server: s, t: t, base: strings.TrimSuffix(s.LocalURL(), "/"), client: client, stop: func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -59,7 +60,7 @@ func (r *rig) get(path string, header ...string) answer {
 
 func (r *rig) do(ctx context.Context, method, path string, header ...string) answer {
 	began := time.Now()
-	req, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1:8480"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, r.base+path, nil)
 	if err != nil {
 		r.t.Error(err)
 		return answer{}

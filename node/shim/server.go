@@ -22,6 +22,12 @@ const (
 	writeTimeout    = time.Minute     // of one answer, waiting included; endless ones renew it with every write
 	shutdownTimeout = 3 * time.Second // for answers under way
 	firstWait       = 8 * time.Second // for a broadcast to begin, or its first segment to be whole
+
+	// An HTTP/2 connection holds many answers: it may not hold them for somebody who is gone or takes nothing.
+	maxStreams   = 100              // under way at a time; RFC 9113, 6.5.2 wants no fewer
+	pingAfter    = 30 * time.Second // of silence
+	pingTimeout  = 15 * time.Second
+	stallTimeout = 15 * time.Second // without a byte taken
 )
 
 // Server is the shim. Make one with New.
@@ -30,6 +36,7 @@ type Server struct {
 	log      *slog.Logger
 	mux      *http.ServeMux
 	listener net.Listener
+	cert     *certificate // nil: plain HTTP
 	page     *page
 	metrics  *metrics
 	started  time.Time
@@ -71,6 +78,11 @@ func New(cfg Config) (*Server, error) {
 	var err error
 	if s.page, err = newPage(pageFiles); err != nil {
 		return nil, fmt.Errorf("shim: page: %w", err)
+	}
+	if cfg.TLSCert != "" || cfg.TLSKey != "" {
+		if s.cert, err = loadCertificate(cfg); err != nil {
+			return nil, fmt.Errorf("shim: %w", err)
+		}
 	}
 	if s.listener == nil {
 		var lc net.ListenConfig
@@ -115,16 +127,57 @@ func (s *Server) Handler() http.Handler { return s.guard(s.mux) }
 // Addr returns the address the server listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// URL returns the page's address, for a browser on this machine.
+// URL returns the page's address, for a browser on this machine. With TLS, and where more than loopback is listened on,
+// its host is one that the certificate covers.
 func (s *Server) URL() string {
+	host, port := s.local()
+	if s.cert == nil || s.cert.covers(host) {
+		return s.at(host, port)
+	}
+	tcp, ok := s.listener.Addr().(*net.TCPAddr)
+	if ok && tcp.IP.IsLoopback() {
+		if s.cert.covers("localhost") {
+			host = "localhost"
+		}
+	} else if name := s.cert.name(s.cfg.AllowHosts); name != "" {
+		host = name
+	}
+	return s.at(host, port)
+}
+
+// LocalURL returns the page's address for programs on this machine: by an IP address, whatever the certificate's names.
+// They know the certificate by Pin.
+func (s *Server) LocalURL() string { return s.at(s.local()) }
+
+// Pin returns the KeyPin of the certificate that is served now; empty without TLS.
+func (s *Server) Pin() string {
+	if s.cert == nil {
+		return ""
+	}
+	return KeyPin(s.cert.now.Load().Leaf)
+}
+
+// local returns where programs on this machine connect to.
+func (s *Server) local() (host, port string) {
 	host, port, err := net.SplitHostPort(s.listener.Addr().String())
 	if err != nil {
-		return "http://" + s.listener.Addr().String() + "/"
+		return s.listener.Addr().String(), ""
 	}
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port) + "/"
+	return host, port
+}
+
+func (s *Server) at(host, port string) string {
+	scheme := "http://"
+	if s.cert != nil {
+		scheme = "https://"
+	}
+	if port == "" {
+		return scheme + host + "/"
+	}
+	return scheme + net.JoinHostPort(host, port) + "/"
 }
 
 // Serve answers requests until ctx ends, then lets answers under way finish and returns nil.
@@ -132,9 +185,17 @@ func (s *Server) Serve(ctx context.Context) error {
 	srv := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: stallTimeout,
+		},
+	}
+	serve := srv.Serve
+	if s.cert != nil {
+		srv.TLSConfig = s.cert.config()
+		serve = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }
 	}
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(s.listener) }()
+	go func() { done <- serve(s.listener) }()
 	select {
 	case err := <-done:
 		return fmt.Errorf("shim: %w", errors.Join(err, s.Close()))

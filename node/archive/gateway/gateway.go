@@ -149,8 +149,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // image or a frame (Sec-Fetch-Site). Programs such as players send neither.
 func foreign(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
-		_, host, ok := strings.Cut(origin, "://")
-		return !ok || !strings.EqualFold(host, r.Host)
+		scheme, host, ok := strings.Cut(origin, "://")
+		return !ok || !strings.EqualFold(host, r.Host) || r.TLS != nil && scheme != "https"
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "same-origin", "none":
