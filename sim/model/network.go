@@ -14,6 +14,10 @@ const (
 	framing = 67   // of a message: topic of 40, group, protobuf tags
 )
 
+// ahead is how far ahead of its uplink's pace a node sends, in nanoseconds. What is ahead shares the access link with
+// what was sent before it, packet by packet, so a message that others follow is through that much later.
+const ahead = 3e6
+
 // end is one side of a connection.
 type end struct {
 	node int32
@@ -155,9 +159,11 @@ func (sh *shard) transmit(now int64, l *nodeLink, m *message, frame []byte) {
 	w := sh.w
 	c := &w.conns[m.conn]
 	e := &c.ends[m.from]
-	l.upFree = now + int64(float64(wire(m.size))/l.upRate)
-	m.age += l.upFree - m.since
-	at := l.upFree + c.owd + jitter(sh.rng, w.nodes[e.node].jitter) + jitter(sh.rng, w.nodes[m.to].jitter)
+	took := int64(float64(wire(m.size)) / l.upRate)
+	l.upFree = now + took
+	gone := l.upFree + min(int64(float64(l.waiting)/l.upRate), ahead)
+	m.age += gone - m.since
+	at := gone + c.owd + jitter(sh.rng, w.nodes[e.node].jitter) + jitter(sh.rng, w.nodes[m.to].jitter)
 	if c.loss > 0 {
 		at += lossDelay(sh.rng, c.loss, c.owd, m.size)
 	}
