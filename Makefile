@@ -48,7 +48,7 @@ unit: web $(MODULES) ## unit and integration tests
 	$(GO) test -race -shuffle=on -run '$(SOCKETS)' ./mesh
 
 e2e: build ## ffmpeg pushes, Chromium plays, ffprobe reads, publishers and seeds are killed
-	.ci/need ffmpeg=ffmpeg chromium=chromium $$([ "$$(id -u)" != 0 ] || echo ip=iproute2)
+	.ci/need ffmpeg=ffmpeg chromium=chromium curl=curl $$([ "$$(id -u)" != 0 ] || echo ip=iproute2)
 	$(GO) test -count=1 -timeout 12m -run '$(KUBO)' ./node/archive/exchange ./node/archive/unixfs
 	$(GO) test -count=1 -timeout 12m ./node/e2e
 

@@ -62,7 +62,14 @@ func (c client) raw(method, path, token, kind, body string) (*http.Response, []b
 }
 
 // do sends JSON with the token, wants a status and returns the broadcast in the answer.
-func (c client) do(method, path, body string, want int) broadcastJSON {
+func (c client) do(method, path, body string, want int) (b broadcastJSON) {
+	c.t.Helper()
+	c.into(&b, method, path, body, want)
+	return b
+}
+
+// into is do for any answer.
+func (c client) into(answer any, method, path, body string, want int) {
 	c.t.Helper()
 	kind := ""
 	if body != "" {
@@ -72,13 +79,11 @@ func (c client) do(method, path, body string, want int) broadcastJSON {
 	if resp.StatusCode != want {
 		c.t.Fatalf("%s %s %s: %s, want %d: %s", method, path, body, resp.Status, want, text)
 	}
-	var b broadcastJSON
 	if len(text) > 0 {
-		if err := json.Unmarshal(text, &b); err != nil {
+		if err := json.Unmarshal(text, answer); err != nil {
 			c.t.Fatalf("%v: %s", err, text)
 		}
 	}
-	return b
 }
 
 func (c client) list(token string) []broadcastJSON {

@@ -40,22 +40,9 @@ func finished(s shim.Status, id string) bool {
 }
 
 // kept asks a recording of a participant's API.
-func (c client) kept(method, path, body string, want int) KeptRecording {
+func (c client) kept(method, path, body string, want int) (r KeptRecording) {
 	c.t.Helper()
-	kind := ""
-	if body != "" {
-		kind = "application/json"
-	}
-	resp, text := c.raw(method, path, c.o.Token(), kind, body)
-	if resp.StatusCode != want {
-		c.t.Fatalf("%s %s %s: %s, want %d: %s", method, path, body, resp.Status, want, text)
-	}
-	var r KeptRecording
-	if len(text) > 0 {
-		if err := json.Unmarshal(text, &r); err != nil {
-			c.t.Fatalf("%v: %s", err, text)
-		}
-	}
+	c.into(&r, method, path, body, want)
 	return r
 }
 

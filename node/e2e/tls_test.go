@@ -52,7 +52,7 @@ func writeCertificate(t testing.TB, name string) (cert, key string) {
 func TestTLS(t *testing.T) {
 	for _, program := range []string{"curl", "ffprobe"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not installed", program)
+			t.Fatalf("%s is not installed", program)
 		}
 	}
 	cert, key := writeCertificate(t, "venue.example")
