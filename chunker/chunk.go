@@ -8,6 +8,7 @@ import (
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4/seekablebuffer"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 )
 
 const (
@@ -137,6 +138,15 @@ func (c *Cutter) flushVideo() {
 	}
 }
 
+// makeInit writes an init segment, sealed in a private track.
+func (c *Cutter) makeInit(video, audio codecs.Codec) ([]byte, error) {
+	init, err := marshalInit(video, audio)
+	if err != nil || c.cfg.Sealer == nil {
+		return init, err
+	}
+	return c.cfg.Sealer.SealInit(init)
+}
+
 func (c *Cutter) useInit(init []byte) {
 	c.init, c.initID = init, envelope.RawCID(init)
 }
@@ -170,6 +180,9 @@ func (c *Cutter) seal(ch closedChunk, sound []sample) {
 	if c.seq == 0 || e.Flags&(envelope.Independent|envelope.Discontinuity) != 0 || rare && c.seq%initEvery == 0 {
 		chunk.Init = c.init
 	}
+	if !c.hide(&chunk) {
+		return
+	}
 	fragment := c.cfg.FragmentSize
 	if fragment == 0 {
 		fragment = envelope.FragmentSize(len(chunk.Block))
@@ -187,8 +200,24 @@ func (c *Cutter) sealEnd() {
 	}
 	e := c.describe(c.start, 0, c.captured)
 	e.Flags = envelope.End
+	chunk := envelope.Chunk{Envelope: e}
+	if !c.hide(&chunk) {
+		return
+	}
 	e.SetBlock(nil, c.cfg.FragmentSize)
-	c.sign(envelope.Chunk{Envelope: e})
+	c.sign(chunk)
+}
+
+// hide seals the block of a private track's chunk.
+func (c *Cutter) hide(chunk *envelope.Chunk) bool {
+	if c.cfg.Sealer == nil {
+		return true
+	}
+	var err error
+	if chunk.Block, chunk.Key, err = c.cfg.Sealer.SealBlock(chunk.Epoch, chunk.Seq, chunk.Block); err != nil {
+		c.err = fmt.Errorf("chunk %v: %w", chunk.ID(), err)
+	}
+	return err == nil
 }
 
 // describe starts an envelope.

@@ -41,11 +41,23 @@ type Config struct {
 	Target       time.Duration // wanted duration of a chunk; default 250 ms
 	FragmentSize int           // bytes; by default what envelope.FragmentSize says of each block
 
+	// Sealer makes the track a private one: all that leaves the cutter is ciphertext. Nil: it is public.
+	Sealer Sealer
+
 	KeyWait    time.Duration // how long to wait for a random access point; default 12 s
 	Jump       time.Duration // a jump of timestamps beyond this is a discontinuity; default 1 s
 	Interleave time.Duration // how far sound may come behind the picture before it counts as missing; default 1 s
 
 	Log *slog.Logger // default: nothing is logged
+}
+
+// Sealer makes ciphertext of blocks and init segments; package seal has the one that readers know.
+type Sealer interface {
+	// SealBlock returns a chunk's block sealed, of the same size, and the key that it is sealed with. Of no bytes it
+	// returns none.
+	SealBlock(epoch, seq uint64, block []byte) ([]byte, envelope.Key, error)
+	// SealInit returns an init segment sealed.
+	SealInit(init []byte) ([]byte, error)
 }
 
 // maxStart bounds Config.Start, far from where anything overflows.

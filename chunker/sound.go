@@ -110,7 +110,7 @@ func (c *Cutter) writeAudioAlone(u Unit) {
 		c.settleTarget()
 	}
 	if c.init == nil {
-		init, err := marshalInit(nil, a.codec)
+		init, err := c.makeInit(nil, a.codec)
 		if err != nil {
 			c.err = err
 			return

@@ -222,7 +222,7 @@ func (c *Cutter) setInit(codec codecs.Codec) bool {
 	if c.audio != nil {
 		audio = c.audio.codec
 	}
-	init, err := marshalInit(codec, audio)
+	init, err := c.makeInit(codec, audio)
 	if err != nil {
 		c.warn("init", "video left out: the codec's parameters cannot be used", "err", err)
 		v.wanted = v.codec

@@ -26,14 +26,20 @@ func Decode(raw []byte) (*Envelope, error) {
 	}
 	r := reader{b: raw}
 	n := r.expect("envelope", majorList, MaxInteger)
-	if v := r.uint("version", MaxInteger); r.err == nil && v != version {
+	v := r.uint("version", MaxInteger)
+	if r.err == nil && v != versionPlain && v != versionSealed {
 		return nil, fmt.Errorf("%w %d", ErrVersion, v)
 	}
-	if r.err == nil && n != elements {
-		r.fail("%d elements instead of %d", n, elements)
+	sealed := v == versionSealed
+	want := uint64(elements)
+	if sealed {
+		want++
+	}
+	if r.err == nil && n != want {
+		r.fail("%d elements instead of %d", n, want)
 	}
 	e := new(Envelope)
-	e.read(&r)
+	e.read(&r, sealed)
 	if r.err == nil && len(r.b) != 0 {
 		r.fail("%d bytes after the end", len(r.b))
 	}
@@ -44,7 +50,7 @@ func Decode(raw []byte) (*Envelope, error) {
 }
 
 // read reads the fields after the version.
-func (e *Envelope) read(r *reader) {
+func (e *Envelope) read(r *reader, sealed bool) {
 	copy(e.Channel[:], r.fixed("channel", len(e.Channel)))
 	e.Broadcast = r.name("broadcast")
 	e.Track = r.name("track")
@@ -83,8 +89,22 @@ func (e *Envelope) read(r *reader) {
 			e.Previous[i] = r.link("previous", prefixCBOR)
 		}
 	}
+	if sealed {
+		e.readKey(r)
+	}
 	e.readExtensions(r)
 	copy(e.Signature[:], r.fixed("signature", len(e.Signature)))
+}
+
+// readKey reads the key that a sealed chunk names.
+func (e *Envelope) readKey(r *reader) {
+	if n := r.expect("key", majorList, 2); r.err == nil && n != 2 {
+		r.fail("a key of %d elements", n)
+	}
+	e.Key = Key{Scheme: uint8(r.uint("scheme", maxScheme)), Number: r.uint("key number", MaxInteger)}
+	if r.err == nil && !e.Key.Sealed() {
+		r.fail("a sealed chunk of scheme 0")
+	}
 }
 
 func (e *Envelope) readExtensions(r *reader) {

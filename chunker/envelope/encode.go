@@ -7,10 +7,13 @@ import (
 )
 
 const (
-	// version is the first element of the encoding. Readers refuse any other.
-	version = 1
-	// elements is how many elements the encoded list has.
+	// versionPlain and versionSealed are the first element of the encoding. Readers refuse any other.
+	versionPlain  = 1
+	versionSealed = 2
+	// elements is how many elements the encoded list of a plain chunk has; that of a sealed one has the key besides.
 	elements = 20
+	// maxScheme bounds Key.Scheme, so that a scheme is one byte of the encoding.
+	maxScheme = 23
 	// signatureSize is the encoded size in bytes of the last element: the head of a byte string, and the signature.
 	signatureSize = 2 + ed25519.SignatureSize
 )
@@ -24,7 +27,7 @@ func (e *Envelope) Encode() []byte {
 }
 
 func (e *Envelope) sizeHint() int {
-	n := 320 + len(e.Broadcast) + len(e.Track) + HashSize*len(e.Fragments) + 41*len(e.Previous)
+	n := 336 + len(e.Broadcast) + len(e.Track) + HashSize*len(e.Fragments) + 41*len(e.Previous)
 	for _, x := range e.Extensions {
 		n += 4 + len(x.Key) + len(x.Value)
 	}
@@ -33,8 +36,13 @@ func (e *Envelope) sizeHint() int {
 
 // appendUnsigned appends everything that stands before the signature: what the signature covers.
 func (e *Envelope) appendUnsigned(b []byte) []byte {
-	b = appendHead(b, majorList, elements)
-	b = appendHead(b, majorUint, version)
+	if e.Key.Sealed() {
+		b = appendHead(b, majorList, elements+1)
+		b = appendHead(b, majorUint, versionSealed)
+	} else {
+		b = appendHead(b, majorList, elements)
+		b = appendHead(b, majorUint, versionPlain)
+	}
 	b = appendBytes(b, e.Channel[:])
 	b = appendText(b, e.Broadcast)
 	b = appendText(b, e.Track)
@@ -57,6 +65,11 @@ func (e *Envelope) appendUnsigned(b []byte) []byte {
 	b = appendHead(b, majorList, uint64(len(e.Previous)))
 	for _, c := range e.Previous {
 		b = appendCID(b, c)
+	}
+	if e.Key.Sealed() {
+		b = appendHead(b, majorList, 2)
+		b = appendHead(b, majorUint, uint64(e.Key.Scheme))
+		b = appendHead(b, majorUint, e.Key.Number)
 	}
 	b = appendHead(b, majorMap, uint64(len(e.Extensions)))
 	for _, x := range e.Extensions {

@@ -72,6 +72,9 @@ type Envelope struct {
 	FragmentSize uint32           // bytes of each fragment but the last
 	Fragments    [][HashSize]byte // hash of each fragment, in order
 
+	// Key says under which key the block and the init segment are sealed (FORMAT.md, 6). The zero Key: they are plain.
+	Key Key
+
 	Previous []cid.Cid // Previous[i] is the CID of the envelope at Seq-2^i of the same epoch; empty for Seq 0
 
 	// Extensions are fields that later versions add without a break: kept and signed whether or not they are known.
@@ -86,6 +89,15 @@ type Extension struct {
 	Value []byte // one canonical dag-cbor item
 }
 
+// Key names the key of a sealed chunk. It does not tell anything of the secret that keys are derived from.
+type Key struct {
+	Scheme uint8  // how it is sealed; zero: not at all
+	Number uint64 // which of the track's keys in this epoch
+}
+
+// Sealed reports whether a chunk of this key is ciphertext.
+func (k Key) Sealed() bool { return k.Scheme != 0 }
+
 // ID names a chunk within its track.
 type ID struct {
 	Epoch, Seq uint64
@@ -95,6 +107,6 @@ type ID struct {
 type Chunk struct {
 	*Envelope
 	Raw   []byte // the encoded envelope, as signed and hashed
-	Block []byte // moof+mdat; empty for an End
+	Block []byte // moof+mdat, sealed where Key says so; empty for an End
 	Init  []byte // the init segment, set on Independent chunks (and wherever it is at hand), else nil
 }

@@ -67,6 +67,15 @@ func goodEnvelopes(t testing.TB) map[string]*Envelope {
 			e.Timescale, e.Duration, e.PartTarget = math.MaxUint32, math.MaxUint32, math.MaxUint32
 			e.Captured, e.Flags = time.UnixMicro(MaxInteger).UTC(), math.MaxUint32&^End
 		}),
+		"sealed": sample(t, func(e *Envelope) { e.Key = Key{Scheme: 1, Number: 300} }),
+		"sealed, largest numbers": sample(t, func(e *Envelope) {
+			e.Key = Key{Scheme: maxScheme, Number: MaxInteger}
+			e.Extensions = []Extension{{"key", []byte{5}}}
+		}),
+		"sealed end": sample(t, func(e *Envelope) {
+			e.Key, e.Flags, e.Duration = Key{Scheme: 1}, End, 0
+			e.SetBlock(nil, 0)
+		}),
 		"all links": sample(t, func(e *Envelope) {
 			for len(e.Previous) < MaxPrevious {
 				e.Previous = append(e.Previous, CID([]byte{byte(len(e.Previous))}))
@@ -156,10 +165,26 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestGoldenSealed fixes the bytes of version 2.
+func TestGoldenSealed(t *testing.T) {
+	raw := sample(t, func(e *Envelope) {
+		e.SetBlock([]byte("block"), 0)
+		e.Key = Key{Scheme: 1, Number: 3}
+	}).Encode()
+	if got, want := CID(raw).String(), goldenSealedCID; got != want {
+		t.Errorf("CID %s, want %s; encoding %x", got, want, raw)
+	}
+}
+
+const goldenSealedCID = "bafyreibphafvehk5fo7cdvxxbkel6fil3enr56gqo5v2bkxav5nncb36ga"
+
 const goldenCID = "bafyreiepqltn2oew2kandaj62rhlh4awoia2van2hftqx4fzrtuk4squ7m"
 
 func TestVerify(t *testing.T) {
-	e := sample(t, func(e *Envelope) { e.Extensions = []Extension{{"key", []byte{5}}} })
+	e := sample(t, func(e *Envelope) {
+		e.Key = Key{Scheme: 1, Number: 3}
+		e.Extensions = []Extension{{"key", []byte{5}}}
+	})
 	if err := e.Verify(); err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +194,8 @@ func TestVerify(t *testing.T) {
 		"seq":           func(e *Envelope) { e.Seq++ },
 		"flags":         func(e *Envelope) { e.Flags |= Discontinuity },
 		"fragments":     func(e *Envelope) { e.Fragments[2][0] ^= 1 },
+		"key number":    func(e *Envelope) { e.Key.Number++ },
+		"no key":        func(e *Envelope) { e.Key = Key{} },
 		"extension":     func(e *Envelope) { e.Extensions[0].Value = []byte{6} },
 		"extension key": func(e *Envelope) { e.Extensions[0].Key = "kez" },
 		"signature":     func(e *Envelope) { e.Signature[9] ^= 1 },
@@ -283,13 +310,49 @@ func TestDecodeRefuses(t *testing.T) {
 	if _, err := Decode(append(bytes.Clone(raw), 0)); !errors.Is(err, ErrFormat) {
 		t.Errorf("a byte more: %v", err)
 	}
-	later := bytes.Clone(raw)
-	later[1] = 2
-	if _, err := Decode(later); !errors.Is(err, ErrVersion) {
-		t.Errorf("version 2: %v", err)
+	for version, want := range map[byte]error{0: ErrVersion, 2: ErrFormat, 3: ErrVersion} { // 2 has another length
+		other := bytes.Clone(raw)
+		other[1] = version
+		if _, err := Decode(other); !errors.Is(err, want) {
+			t.Errorf("version %d: %v", version, err)
+		}
 	}
 	if _, err := Decode(make([]byte, MaxEncoded+1)); !errors.Is(err, ErrFormat) {
 		t.Errorf("too large: %v", err)
+	}
+}
+
+// TestDecodeRefusesKeys changes the key of a sealed envelope, which stands before the empty map of extensions.
+func TestDecodeRefusesKeys(t *testing.T) {
+	raw := sample(t, func(e *Envelope) { e.Key = Key{Scheme: 1, Number: 3} }).Encode()
+	at := len(raw) - signatureSize - 4
+	if got := hex.EncodeToString(raw[at:][:4]); raw[0] != 0x95 || raw[1] != 2 || got != "820103a0" {
+		t.Fatalf("the key is %s in %x", got, raw)
+	}
+	for name, key := range map[string][]byte{
+		"scheme 0":                    {0x82, 0, 3},
+		"scheme of two bytes":         {0x82, 0x18, 24, 3},
+		"scheme not the shortest":     {0x82, 0x18, 1, 3},
+		"number not the shortest":     {0x82, 1, 0x18, 3},
+		"number over 2^53":            {0x82, 1, 0x1b, 0, 0x20, 0, 0, 0, 0, 0, 0},
+		"negative number":             {0x82, 1, 0x20},
+		"no number":                   {0x81, 1},
+		"another element":             {0x83, 1, 3, 0},
+		"a map":                       {0xa1, 1, 3},
+		"nothing":                     {},
+		"null":                        {cborNull},
+		"length over what is there":   {0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+		"number of indefinite length": {0x9f, 1, 3, 0xff},
+	} {
+		other := append(append(bytes.Clone(raw[:at]), key...), raw[at+3:]...)
+		if _, err := Decode(other); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	plain := bytes.Clone(raw)
+	plain[0], plain[1] = 0x94, 1
+	if _, err := Decode(plain); !errors.Is(err, ErrFormat) {
+		t.Errorf("as version 1: %v", err)
 	}
 }
 

@@ -6,9 +6,19 @@ import (
 	"fmt"
 )
 
-// domain stands before the signed bytes, so that a signature over anything else by the same key (a channel record,
-// a libp2p handshake, an IPNS record) can never pass for an envelope's.
-const domain = "murmuration envelope v1\x00"
+// The domain stands before the signed bytes, so that a signature over anything else by the same key (a channel record,
+// a libp2p handshake, an IPNS record) can never pass for an envelope's. It names the envelope's version.
+const (
+	domainPlain  = "murmuration envelope v1\x00"
+	domainSealed = "murmuration envelope v2\x00"
+)
+
+func (e *Envelope) domain() string {
+	if e.Key.Sealed() {
+		return domainSealed
+	}
+	return domainPlain
+}
 
 var (
 	// ErrSignature is returned by Verify for a signature that is not the channel's.
@@ -29,6 +39,7 @@ func (e *Envelope) Seal(key ed25519.PrivateKey) ([]byte, error) {
 		return nil, ErrKey
 	}
 	copy(e.Channel[:], key[ed25519.PrivateKeySize-ed25519.PublicKeySize:])
+	domain := e.domain()
 	b := append(make([]byte, 0, len(domain)+e.sizeHint()), domain...)
 	b = e.appendUnsigned(b)
 	copy(e.Signature[:], ed25519.Sign(key, b))
@@ -41,6 +52,7 @@ func (e *Envelope) Seal(key ed25519.PrivateKey) ([]byte, error) {
 
 // Verify checks the signature against e.Channel. Whether that channel is the wanted one is the caller's to check.
 func (e *Envelope) Verify() error {
+	domain := e.domain()
 	b := append(make([]byte, 0, len(domain)+e.sizeHint()), domain...)
 	b = e.appendUnsigned(b)
 	if !ed25519.Verify(e.Channel[:], b, e.Signature[:]) {
