@@ -26,11 +26,13 @@ var ErrLink = errors.New("not a murmur link")
 // Link is what an organiser hands out: a channel, perhaps one broadcast of it, and peers to start from.
 //
 //	murmur://CHANNEL/BROADCAST?p=MULTIADDR&p=MULTIADDR
+//	murmur://CHANNEL/BROADCAST?p=MULTIADDR&k=KEY          a private one
 //	murmur://CHANNEL?p=MULTIADDR                          what is on now, and what follows it
 type Link struct {
 	Channel   envelope.Channel
 	Broadcast string // empty: what is on now
 	Peers     []peer.AddrInfo
+	Key       LinkKey // of a private broadcast; else empty
 }
 
 // ParseLink reads a link. The error says what is wrong with it and shows one that is right.
@@ -73,41 +75,55 @@ func parseLink(s string) (Link, error) {
 			return l, fmt.Errorf("the broadcast %q is not one: %w", l.Broadcast, err)
 		}
 	}
-	if l.Peers, err = parseLinkPeers(query); err != nil {
+	if err := l.parseQuery(query); err != nil {
 		return l, err
+	}
+	if len(l.Key) > 0 && l.Broadcast == "" {
+		return l, errors.New("it has a key k= and names no broadcast: a key is of one broadcast")
 	}
 	return l, nil
 }
 
-func parseLinkPeers(query string) ([]peer.AddrInfo, error) {
-	var infos []peer.AddrInfo
+func (l *Link) parseQuery(query string) error {
 	n := 0
 	for pair := range strings.SplitSeq(query, "&") {
-		if pair == "" {
-			continue
-		}
 		name, value, _ := strings.Cut(pair, "=")
-		if name != linkAddrParam {
-			continue // later versions may say more
+		var err error
+		switch name {
+		case linkAddrParam:
+			if n++; n > maxLinkAddrs {
+				return fmt.Errorf("it names more than %d addresses", maxLinkAddrs)
+			}
+			err = l.parsePeer(value)
+		case linkKeyParam:
+			if len(l.Key) > 0 {
+				return errors.New("it has two keys k=")
+			}
+			l.Key, err = parseLinkKey(value)
+		default: // later versions may say more
 		}
-		if n++; n > maxLinkAddrs {
-			return nil, fmt.Errorf("it names more than %d addresses", maxLinkAddrs)
-		}
-		value, err := url.QueryUnescape(value)
 		if err != nil {
-			return nil, fmt.Errorf("the address p=%s is badly escaped", value)
+			return err
 		}
-		addr, err := multiaddr.NewMultiaddr(value)
-		if err != nil {
-			return nil, fmt.Errorf("the address %q is not a multiaddr: %w", value, err)
-		}
-		info, err := peer.AddrInfoFromP2pAddr(addr)
-		if err != nil {
-			return nil, fmt.Errorf("the address %q does not end in /p2p/PEER: %w", value, err)
-		}
-		infos = addInfo(infos, *info)
 	}
-	return infos, nil
+	return nil
+}
+
+func (l *Link) parsePeer(value string) error {
+	value, err := url.QueryUnescape(value)
+	if err != nil {
+		return fmt.Errorf("the address p=%s is badly escaped", value)
+	}
+	addr, err := multiaddr.NewMultiaddr(value)
+	if err != nil {
+		return fmt.Errorf("the address %q is not a multiaddr: %w", value, err)
+	}
+	info, err := peer.AddrInfoFromP2pAddr(addr)
+	if err != nil {
+		return fmt.Errorf("the address %q does not end in /p2p/PEER: %w", value, err)
+	}
+	l.Peers = addInfo(l.Peers, *info)
+	return nil
 }
 
 // addInfo adds the addresses of one peer to a list, one entry a peer, in the order of first mention.
@@ -126,7 +142,20 @@ func addInfo(list []peer.AddrInfo, info peer.AddrInfo) []peer.AddrInfo {
 	return append(list, info)
 }
 
-// String returns the link as text that ParseLink reads back.
+// WithKey returns the link as text that ParseLink reads back, whole: what opens a private broadcast is in it.
+func (l Link) WithKey() string {
+	s := l.String()
+	if len(l.Key) == 0 || l.Broadcast == "" {
+		return s
+	}
+	sep := "?"
+	if strings.Contains(s, sep) {
+		sep = "&"
+	}
+	return s + sep + linkKeyParam + "=" + l.Key.text()
+}
+
+// String returns the link as text that ParseLink reads back, without its key: links are logged and shown.
 func (l Link) String() string {
 	var b strings.Builder
 	b.WriteString(linkScheme)

@@ -1,9 +1,11 @@
 package mesh
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -50,7 +52,20 @@ func TestParseLinkErrors(t *testing.T) {
 	for i := range maxLinkAddrs + 1 {
 		many += fmt.Sprintf("p=/ip4/192.0.2.%d/tcp/1/p2p/%s&", i, linkPeer)
 	}
+	key := "k=" + strings.Repeat("A", 43)
 	for s, says := range map[string]string{
+		"murmur://" + linkChannel + "?" + key:                               "names no broadcast",
+		"murmur://" + linkChannel + "/?" + key:                              "names no broadcast",
+		"murmur://" + linkChannel + "/0abc?" + key + "&" + key:              "two keys",
+		"murmur://" + linkChannel + "/0abc?k=":                              "0 characters",
+		"murmur://" + linkChannel + "/0abc?k":                               "0 characters",
+		"murmur://" + linkChannel + "/0abc?" + key + "=":                    "44 characters",
+		"murmur://" + linkChannel + "/0abc?" + key[:44]:                     "42 characters",
+		"murmur://" + linkChannel + "/0abc?" + key[:44] + "B":               "is not one", // bits that mean nothing
+		"murmur://" + linkChannel + "/0abc?" + key[:44] + "+":               "is not one",
+		"murmur://" + linkChannel + "/0abc?" + key[:44] + "\n":              "42 characters",
+		"murmur://" + linkChannel + "/0abc?" + key[:40] + "\nAAAA":          "is not one",
+		"murmur://" + linkChannel + "/0abc?k=%41" + strings.Repeat("A", 40): "is not one",
 		"":                      "empty",
 		"https://example.org":   "does not start with murmur://",
 		"murmur:" + linkChannel: "does not start with murmur://",
@@ -105,9 +120,21 @@ func TestLinkRoundTrip(t *testing.T) {
 			}
 			l.Peers = append(l.Peers, info)
 		}
-		got, err := ParseLink(l.String())
+		if l.Broadcast != "" && rng.IntN(2) == 0 {
+			l.Key = make(LinkKey, LinkKeySize)
+			for i := range l.Key {
+				l.Key[i] = byte(rng.Uint32())
+			}
+		}
+		got, err := ParseLink(l.WithKey())
 		if err != nil {
 			t.Fatalf("%s: %v", l, err)
+		}
+		if got.WithKey() != l.WithKey() || !bytes.Equal(got.Key, l.Key) {
+			t.Fatalf("%s\nbecame %s", l.WithKey(), got.WithKey())
+		}
+		if bare, err := ParseLink(l.String()); err != nil || len(bare.Key) > 0 || bare.WithKey() != l.String() {
+			t.Fatalf("%s without its key: %s, %v", l, bare.WithKey(), err)
 		}
 		if got.String() != l.String() || got.Channel != l.Channel || got.Broadcast != l.Broadcast || !reflect.DeepEqual(texts(got), texts(l)) {
 			t.Fatalf("%s\nbecame %s", l, got)
@@ -123,7 +150,30 @@ func texts(l Link) []string {
 	return s
 }
 
+// TestLinkKeyUnsaid: however a link is printed, its key does not show.
+func TestLinkKeyUnsaid(t *testing.T) {
+	l, err := ParseLink("murmur://" + linkChannel + "/0abc?k=" + strings.Repeat("Nzc3", 10) + "Nzc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := l.String() + "?k=" + strings.Repeat("Nzc3", 10) + "Nzc"; l.WithKey() != want {
+		t.Errorf("%s, want %s", l.WithKey(), want)
+	}
+	var out bytes.Buffer
+	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "link", l, "key", l.Key)
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "link", l, "in", []Link{l})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
+		fmt.Fprintf(&out, verb+verb+verb, l.Key, struct{ K LinkKey }{l.Key}, []Link{l})
+	}
+	for _, bad := range []string{"Nzc3", "7777", "3737", "55 55", "55, 55", "0x37"} {
+		if strings.Contains(out.String(), bad) {
+			t.Errorf("%q shows in %s", bad, &out)
+		}
+	}
+}
+
 func FuzzParseLink(f *testing.F) {
+	f.Add("murmur://" + linkChannel + "/0abc?p=/p2p/" + linkPeer + "&k=" + strings.Repeat("A", 43))
 	f.Add("murmur://" + linkChannel + "/0abc?p=/ip4/192.0.2.1/udp/4001/quic-v1/p2p/" + linkPeer)
 	f.Add("murmur://" + linkChannel + "?p=%2Fp2p%2F" + linkPeer)
 	f.Fuzz(func(t *testing.T, s string) {
@@ -131,8 +181,8 @@ func FuzzParseLink(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := ParseLink(l.String())
-		if err != nil || again.String() != l.String() {
+		again, err := ParseLink(l.WithKey())
+		if err != nil || again.WithKey() != l.WithKey() {
 			t.Fatalf("%q became %q, then %q, %v", s, l, again, err)
 		}
 	})

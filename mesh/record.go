@@ -58,6 +58,7 @@ type BroadcastInfo struct {
 	Started time.Time // UTC, milliseconds
 	Ended   time.Time // zero while it is live
 	Tracks  []TrackInfo
+	Private bool // it needs a link with its key
 }
 
 // Live reports whether the broadcast has not ended.
@@ -79,6 +80,7 @@ type RecordingInfo struct {
 	Duration  time.Duration // milliseconds
 	Root      cid.Cid       // of the UnixFS directory
 	Size      int64         // bytes
+	Private   bool          // it needs a link with its broadcast's key
 }
 
 // Live returns the broadcasts that have not ended.

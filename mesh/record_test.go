@@ -24,7 +24,14 @@ func goodRecords(t testing.TB) map[string]Record {
 		Root: envelope.CID([]byte("root")), Size: 1 << 40,
 	}}
 	full.Extensions = map[string][]byte{"donate": {0x65, 'h', 'e', 'l', 'l', 'o'}, "z": {0xa1, 0x61, 'a', 0x18, 0x64}}
-	list := map[string]Record{"empty": {}, "one": testRecord("x", "0abc"), "full": full}
+	private := testRecord("x", "0abc1", "0abc2", "0abc3")
+	private.Broadcasts[0].Private, private.Broadcasts[2].Private = true, true
+	private.Recordings = []RecordingInfo{
+		{Broadcast: "0abc3", Started: noon, Root: envelope.CID([]byte("root")), Private: true},
+		{Broadcast: "0abc0", Started: noon, Root: envelope.CID([]byte("root")), Private: true},
+		{Broadcast: "0abc2", Started: noon, Root: envelope.CID([]byte("root"))},
+	}
+	list := map[string]Record{"empty": {}, "one": testRecord("x", "0abc"), "full": full, "private": private}
 	for name, r := range list {
 		r.Version, r.Issued = 1_790_000_000_000, noon
 		if err := r.Sign(channelKey); err != nil {
@@ -52,7 +59,7 @@ func TestRecordRoundTrip(t *testing.T) {
 		if again, err := got.Encode(); err != nil || !bytes.Equal(again, raw) {
 			t.Errorf("%s became another: %v", name, err)
 		}
-		if name == "full" && !reflect.DeepEqual(got, r) {
+		if (name == "full" || name == "private") && !reflect.DeepEqual(got, r) {
 			t.Errorf("%+v\nbecame %+v", r, got)
 		}
 		// A second opinion: IPLD's own decoder takes it.
@@ -103,6 +110,44 @@ func TestRecordBounds(t *testing.T) {
 	} {
 		r.Issued = noon
 		if err := r.Sign(channelKey); !errors.Is(err, ErrRecord) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestRecordPrivateForms wants the list of what is private in its one form.
+func TestRecordPrivateForms(t *testing.T) {
+	taken := testRecord("x", "0abc")
+	taken.Issued, taken.Extensions = noon, map[string][]byte{extPrivate: {0x80}}
+	if err := taken.Sign(channelKey); !errors.Is(err, ErrRecord) {
+		t.Errorf("an extension of that name: %v", err)
+	}
+	good := testRecord("x", "0a", "0b", "0c")
+	good.Version, good.Issued = 1, noon
+	good.Broadcasts[0].Private, good.Broadcasts[1].Private = true, true
+	if err := good.Sign(channelKey); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := good.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := []byte("\x67private\x82\x620a\x620b")
+	if bytes.Count(raw, list) != 1 {
+		t.Fatalf("no %x in %x", list, raw)
+	}
+	for name, other := range map[string]string{
+		"out of order":     "\x82\x620b\x620a",
+		"twice":            "\x82\x620a\x620a",
+		"of nothing here":  "\x82\x620a\x620d",
+		"empty":            "\x80",
+		"not the shortest": "\x98\x02\x620a\x620b",
+		"a map":            "\xa1\x620a\x620b",
+		"numbers":          "\x82\x01\x02",
+		"null":             "\xf6",
+	} {
+		b := bytes.Replace(raw, list, append([]byte("\x67private"), other...), 1)
+		if _, err := DecodeRecord(b); !errors.Is(err, ErrRecord) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -109,6 +109,9 @@ func (r Record) encode() ([]byte, error) {
 	for k, v := range r.Extensions {
 		w.Extensions[k] = v
 	}
+	if err := r.encodePrivate(w.Extensions); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRecord, err)
+	}
 	raw, err := recordEnc.Marshal(w)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRecord, err)
@@ -163,6 +166,9 @@ func decodeRecord(raw []byte) (Record, error) {
 			return r, err
 		}
 		r.Recordings = append(r.Recordings, rec)
+	}
+	if err := r.decodePrivate(w.Extensions); err != nil {
+		return r, err
 	}
 	for k, v := range w.Extensions {
 		if err := canonical(v); err != nil {
