@@ -78,7 +78,7 @@ func (o *Origin) postBroadcast(w http.ResponseWriter, r *http.Request) {
 	if !readBody(w, r, &ask) {
 		return
 	}
-	n := newcomer{grace: o.cfg.Grace}
+	n := newcomer{grace: o.cfg.Grace, private: ask.Private}
 	var err error
 	if ask.Title != nil {
 		n.title = *ask.Title
@@ -109,9 +109,6 @@ func (o *Origin) postBroadcast(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		answerError(w, http.StatusUnprocessableEntity, oneLine(err))
-		return
-	case ask.Private:
-		answerError(w, http.StatusNotImplemented, "private broadcasts are not implemented: this one would have been public")
 		return
 	case ask.Tracks != nil && !slices.Equal(ask.Tracks, []string{mainTrack}):
 		answerError(w, http.StatusNotImplemented, `further tracks are not implemented: leave tracks out, or give ["main"]`)

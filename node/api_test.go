@@ -182,7 +182,7 @@ func TestAPIRefuses(t *testing.T) {
 		want                           int
 		says                           string
 	}{
-		{"private", "POST", one, "", `{"private":true}`, 501, "not implemented"},
+		{"private, in words", "POST", one, "", `{"private":"yes"}`, 400, ""},
 		{"further tracks", "POST", one, "", `{"tracks":["main","german"]}`, 501, "further tracks"},
 		{"no tracks", "POST", one, "", `{"tracks":[]}`, 501, "further tracks"},
 		{"a track that is no name", "POST", one, "", `{"tracks":["../x"]}`, 422, "not a name"},

@@ -75,7 +75,7 @@ func (o *Origin) describe(b *broadcast, host string, secrets bool) broadcastJSON
 	b.mu.Lock()
 	j := broadcastJSON{
 		ID: b.id, Title: b.title, State: stateWaiting, Feed: b.fed, Created: plain(b.created), Tracks: []trackJSON{},
-		Standing: b.standing, GraceS: b.grace.Seconds(),
+		Private: b.secret != nil, Standing: b.standing, GraceS: b.grace.Seconds(),
 	}
 	if b.onAir {
 		j.State = stateLive
@@ -94,6 +94,9 @@ func (o *Origin) describe(b *broadcast, host string, secrets bool) broadcastJSON
 	}
 	b.mu.Unlock()
 	o.place(&j)
+	if secrets {
+		o.withKey(&j, b)
+	}
 	if j.State != stateEnded {
 		j.RTMP = o.rtmpServer(host)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"murmuration/chunker"
 	"murmuration/chunker/envelope"
+	"murmuration/chunker/seal"
 	"murmuration/mesh"
 	"murmuration/node/archive"
 )
@@ -37,6 +38,7 @@ type broadcast struct {
 	asked     bool          // made by a program, or resumed: on the page and in the mesh before its first picture
 	grace     time.Duration // how long a feed that broke off may take to return
 	webhook   string        // of this broadcast alone; may be empty
+	secret    *seal.Secret  // of a private one; nil: it is public
 
 	live      func(*broadcast)                  // told once, when the first chunk is out
 	over      func(*broadcast)                  // told when the grace is over; is to end it
@@ -71,6 +73,7 @@ func (b *broadcast) Format(f chunker.Format) error {
 	if b.cutter == nil {
 		cutter, err := chunker.New(chunker.Config{
 			Key: b.key, Broadcast: b.id, Track: mainTrack, Epoch: b.epoch, Start: b.timeline(time.Now()), Log: b.log,
+			Sealer: b.sealer(mainTrack),
 		})
 		if err != nil {
 			return err
@@ -101,7 +104,7 @@ func (b *broadcast) open() error {
 	if started.IsZero() {
 		started = b.created
 	}
-	shown, err := b.host.show(mesh.ChannelOf(b.key), mesh.BroadcastInfo{ID: b.id, Title: b.title, Started: started}, b.recording, mesh.JoinConfig{Publish: true})
+	shown, err := b.host.show(mesh.ChannelOf(b.key), mesh.BroadcastInfo{ID: b.id, Title: b.title, Started: started, Private: b.secret != nil}, b.recording, mesh.JoinConfig{Publish: true})
 	if err != nil {
 		return err
 	}
@@ -164,7 +167,7 @@ func (b *broadcast) emit(chunks []envelope.Chunk) {
 	for _, c := range chunks {
 		b.keep(c)
 		if b.info.Name == "" {
-			b.info = describe(c)
+			b.info = b.shown.describe(c)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		err := errors.Join(b.shown.push(c), b.shown.track.Publish(ctx, c))
@@ -289,6 +292,7 @@ func (b *broadcast) listed() (mesh.BroadcastInfo, bool) {
 	}
 	return mesh.BroadcastInfo{
 		ID: b.id, Title: b.title, Started: b.started, Ended: b.ended, Tracks: []mesh.TrackInfo{b.info},
+		Private: b.secret != nil,
 	}, true
 }
 

@@ -37,6 +37,8 @@ type newcomer struct {
 	grace    time.Duration
 	webhook  string
 	epoch    uint64 // at least
+	private  bool
+	resumed  bool // of an earlier run: a private one has its key
 }
 
 // broadcast makes a broadcast and tells those who wait for its start. The caller holds o.mu.
@@ -59,11 +61,15 @@ func (o *Origin) broadcast(n newcomer) (*broadcast, error) {
 	if n.title == "" {
 		n.title = o.cfg.Title
 	}
+	secret, err := o.secretOf(n)
+	if err != nil {
+		return nil, err
+	}
 	b := &broadcast{
 		host: o.participant, key: o.cfg.ChannelKey, log: o.log,
 		id: n.id, created: n.created, epoch: max(uint64(n.created.Unix()), n.epoch), streamKey: n.key,
 		standing: n.standing, asked: n.asked, grace: n.grace, webhook: n.webhook, title: n.title,
-		live: o.onAir, over: o.graceOver,
+		live: o.onAir, over: o.graceOver, secret: secret,
 	}
 	if o.prepare != nil {
 		o.prepare(b)

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type follower struct {
 
 	mu       sync.Mutex
 	watching map[string]*watch
+	missed   map[string]bool // private broadcasts that the human was told of
 	wg       sync.WaitGroup
 }
 
@@ -68,7 +70,7 @@ func (f *follower) run(ctx context.Context) error {
 		if err == nil {
 			f.update(ctx, rec)
 		}
-		f.watch(ctx, mesh.BroadcastInfo{ID: f.link.Broadcast, Title: rec.Title})
+		f.watch(ctx, mesh.BroadcastInfo{ID: f.link.Broadcast, Title: rec.Title, Private: len(f.link.Key) > 0})
 	}
 	for {
 		rec, err := f.feed.Next(ctx)
@@ -103,7 +105,7 @@ func (f *follower) update(ctx context.Context, rec mesh.Record) {
 			f.retitle(b.ID, b.Title)
 		}
 	}
-	if current, ok := rec.Current(); ok && f.link.Broadcast == "" && !f.all {
+	if current, ok := f.current(rec); ok && f.link.Broadcast == "" && !f.all {
 		f.watch(ctx, current)
 	}
 	f.mu.Lock()
@@ -117,6 +119,34 @@ func (f *follower) update(ctx context.Context, rec mesh.Record) {
 		if !live[id] && w.listed && !w.finished {
 			w.giveUp()
 		}
+	}
+}
+
+// current returns what is on for who watches here: private broadcasts whose key is not here are passed over, which is said.
+func (f *follower) current(rec mesh.Record) (mesh.BroadcastInfo, bool) {
+	shown := rec
+	shown.Broadcasts = nil
+	for _, b := range rec.Broadcasts {
+		if f.canOpen(rec.Channel, b) {
+			shown.Broadcasts = append(shown.Broadcasts, b)
+		} else if b.Live() && f.link.Broadcast == "" && !f.all {
+			f.miss(b)
+		}
+	}
+	return shown.Current()
+}
+
+// miss says, once, that a private broadcast is on.
+func (f *follower) miss(b mesh.BroadcastInfo) {
+	f.mu.Lock()
+	told := f.missed[b.ID]
+	if f.missed == nil {
+		f.missed = map[string]bool{}
+	}
+	f.missed[b.ID] = true
+	f.mu.Unlock()
+	if !told {
+		f.cfg.Tell(fmt.Sprintf("%q (%s) is on, and %v", b.Title, b.ID, errNoKey))
 	}
 }
 

@@ -31,6 +31,7 @@ type participant struct {
 	mesh    *mesh.Node
 	shim    *shim.Server
 	library *library
+	secrets *keyring // of private broadcasts; nil where they are carried and not shown
 	started time.Time
 	removed func(i archive.Info, listed bool) // told of a recording that was deleted by hand; may be nil
 
@@ -51,6 +52,11 @@ func newParticipant(name string, role mesh.Role, cfg Config) (*participant, erro
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p := &participant{cfg: cfg, name: name, log: cfg.Log, started: time.Now()}
 	var err error
+	if name != "seed" {
+		if p.secrets, err = openKeyring(cfg.Dir); err != nil {
+			return nil, err
+		}
+	}
 	p.mesh, err = mesh.New(mesh.Config{
 		Key: cfg.Key, Role: role, Listen: cfg.Listen, Announce: cfg.Announce, Upload: cfg.Upload, MDNS: !cfg.NoMDNS,
 		Version: Version, Log: cfg.Log, Metrics: metrics,

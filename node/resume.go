@@ -41,6 +41,7 @@ type savedBroadcast struct {
 	Grace    float64   `json:"grace_s"`
 	Webhook  string    `json:"webhook,omitempty"`
 	Epoch    uint64    `json:"epoch"`
+	Private  bool      `json:"private,omitempty"` // its key is in the keyring
 	Codecs   string    `json:"codecs,omitempty"`
 	Width    int       `json:"width,omitempty"`
 	Height   int       `json:"height,omitempty"`
@@ -57,7 +58,7 @@ func (o *Origin) save() error {
 		if b.ended.IsZero() {
 			s := savedBroadcast{
 				ID: b.id, Title: b.title, Created: b.created, Key: b.streamKey, Standing: b.standing, Asked: b.asked, Webhook: b.webhook,
-				Grace: b.grace.Seconds(), Epoch: b.epoch, Codecs: b.info.Codecs, Width: b.info.Width, Height: b.info.Height,
+				Private: b.secret != nil, Grace: b.grace.Seconds(), Epoch: b.epoch, Codecs: b.info.Codecs, Width: b.info.Width, Height: b.info.Height,
 			}
 			if b.onAir {
 				s.Started = b.started
@@ -186,6 +187,7 @@ func (o *Origin) resumeBroadcast(s savedBroadcast, alive time.Time) (*broadcast,
 	b, err := o.broadcast(newcomer{
 		id: s.ID, created: s.Created, title: s.Title, key: s.Key, standing: s.Standing, asked: s.Asked, webhook: s.Webhook,
 		grace: time.Duration(s.Grace * float64(time.Second)), epoch: max(s.Epoch+1, uint64(time.Now().Unix())),
+		private: s.Private, resumed: true,
 	})
 	if err != nil {
 		o.mu.Unlock()

@@ -34,6 +34,12 @@ func NewSeed(cfg SeedConfig) (*Seed, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(link.Key) > 0 {
+			if cfg.Tell != nil {
+				cfg.Tell("the link's key is not used: a seed carries private broadcasts and keeps them sealed")
+			}
+			link.Key = nil
+		}
 		links = append(links, link)
 	}
 	p, err := newParticipant("seed", mesh.Seed, cfg.Config)

@@ -21,6 +21,9 @@ type showing struct {
 	past  *past
 	torn  bool // chunks are not being kept
 
+	opener *opener
+	tell   func(string)
+
 	mending context.Context // of what fills gaps, until hide
 	stop    context.CancelFunc
 
@@ -39,16 +42,22 @@ func (p *participant) show(
 		return nil, err
 	}
 	past.track.Store(track)
-	face, err := p.shim.Open(shim.BroadcastInfo{ID: info.ID, Title: info.Title, Started: info.Started})
+	open := p.opener(archive.Key{Channel: channel, Broadcast: info.ID}, info.Private)
+	open.inits = past.sealedInit
+	face, err := p.shim.Open(shim.BroadcastInfo{ID: info.ID, Title: info.Title, Started: info.Started, Private: open.private()})
 	if err != nil {
 		return nil, errors.Join(err, track.Close())
 	}
-	if err := face.AddTrack(shim.TrackInfo{Name: mainTrack, History: history{past}}, past); err != nil {
+	clear := opened{history{past}, past, mainTrack, open}
+	if err := face.AddTrack(shim.TrackInfo{Name: mainTrack, History: clear}, clear); err != nil {
 		face.Close()
 		return nil, errors.Join(err, track.Close())
 	}
-	s := &showing{info: info, track: track, face: face, past: past}
+	s := &showing{info: info, track: track, face: face, past: past, opener: open, tell: p.cfg.Tell}
 	s.mending, s.stop = context.WithCancel(context.Background())
+	if err := open.why(); err != nil {
+		s.lock(err)
+	}
 	return s, nil
 }
 
@@ -80,9 +89,13 @@ func (s *showing) keep(c envelope.Chunk, p *participant) {
 	s.torn = err != nil
 }
 
-// push hands a verified chunk to the local face.
+// push hands a verified chunk to the local face, where it can be opened.
 func (s *showing) push(c envelope.Chunk) error {
-	return s.face.Push(mainTrack, c)
+	clear, ok := s.open(c)
+	if !ok {
+		return nil
+	}
+	return s.face.Push(mainTrack, clear)
 }
 
 // receive hands what the mesh brings to the local face until the end mark, whose arrival it reports with nil, or the

@@ -64,7 +64,7 @@ type poser struct {
 
 // take looks at the next chunk and returns the MP4 of the poster if it is the one.
 func (p *poser) take(c envelope.Chunk) []byte {
-	if p.done || c.Timescale == 0 {
+	if p.done || c.Timescale == 0 || c.Key.Sealed() { // nobody is shown a picture of what is private
 		return nil
 	}
 	if p.at >= unixfs.PosterAfter && c.Flags.Has(envelope.Independent) && len(c.Init) > 0 {

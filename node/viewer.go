@@ -31,6 +31,10 @@ func NewViewer(cfg ViewerConfig) (*Viewer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.takeKey(link); err != nil {
+		p.Close()
+		return nil, err
+	}
 	v := &Viewer{participant: p}
 	if v.follower, err = p.follow(link, false); err != nil {
 		p.Close()

@@ -35,6 +35,9 @@ type Broadcast struct {
 	tracks []*track
 	live   bool
 	ended  bool
+
+	private bool
+	locked  string // why it cannot be shown; empty: it can
 }
 
 // Info returns what the broadcast was opened with.

@@ -57,7 +57,7 @@ type Config struct {
 	AllowHosts []string
 
 	// MediaOrigins are the origins whose pages may read playlists and media. Default "*", any: they are read-only and
-	// public. Status and API are never readable by pages of other origins.
+	// public. Those of private broadcasts are never among them. Status and API are never readable by pages of other origins.
 	MediaOrigins []string
 
 	// OpenContent lets pages of other origins read /ipfs/ and /ipns/, as on any IPFS gateway. Without it they cannot find
@@ -95,6 +95,7 @@ type BroadcastInfo struct {
 	ID      string // as in its chunks; see envelope.CheckName
 	Title   string
 	Started time.Time // default: now
+	Private bool      // not for everybody who reaches the server; see Broadcast.Lock
 }
 
 // TrackInfo describes a track to AddTrack.

@@ -14,7 +14,7 @@ import (
 //
 //   - The Host header must name this machine: a page elsewhere whose name was rebound to 127.0.0.1 is turned away.
 //     The names of its own TLS certificate are its own.
-//   - Playlists and media may be read by pages of MediaOrigins.
+//   - Playlists and media may be read by pages of MediaOrigins, but those of private broadcasts (private.go) by none.
 //   - Everything else is closed to pages of other origins, whatever the method.
 //   - What is not GET, HEAD or OPTIONS needs the token.
 func (s *Server) guard(next http.Handler) http.Handler {
@@ -100,13 +100,10 @@ func (s *Server) mediaHeaders(h http.Header, r *http.Request) {
 // hostAllowed reports whether the request was addressed to this machine by a name that an attacker cannot choose.
 func (s *Server) hostAllowed(r *http.Request) bool {
 	host := hostname(r.Host)
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+	if isLoopback(host) {
 		return true
 	}
 	if ip := net.ParseIP(host); ip != nil {
-		if ip.IsLoopback() {
-			return true
-		}
 		// An address is no name: it cannot be rebound. So it may be the one the connection came in on.
 		if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 			if tcp, ok := local.(*net.TCPAddr); ok && tcp.IP.Equal(ip) {
@@ -120,6 +117,12 @@ func (s *Server) hostAllowed(r *http.Request) bool {
 	return slices.ContainsFunc(s.cfg.AllowHosts, func(allowed string) bool {
 		return allowed == "*" || strings.EqualFold(allowed, host)
 	})
+}
+
+// isLoopback reports whether a host name always means the machine of who asks.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
 // hostname takes the port, the brackets and a final dot off a Host header.

@@ -31,6 +31,9 @@ func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer b.leave()
+	if !s.admit(w, r, b) {
+		return
+	}
 	var t *track
 	var part playlist.Part
 	ended := false

@@ -25,13 +25,16 @@ func (s *Server) serveLiveMultivariant(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Nothing is on.", http.StatusNotFound)
 		return
 	}
+	if !s.admit(w, r, b) {
+		return
+	}
 	s.multivariant(w, r, b, "/b/"+b.info.ID+"/")
 }
 
 // awaitOn returns what is on now; it waits a little where nothing is.
 func (s *Server) awaitOn(r *http.Request) (b *Broadcast) {
 	s.await(r.Context(), firstWait, s.changes, func() bool {
-		b = s.on()
+		b = s.on(func(b *Broadcast) bool { return s.admits(r, b) })
 		return b != nil
 	})
 	return b
@@ -44,7 +47,9 @@ func (s *Server) serveMultivariant(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer b.leave()
-	s.multivariant(w, r, b, "")
+	if s.admit(w, r, b) {
+		s.multivariant(w, r, b, "")
+	}
 }
 
 func (s *Server) multivariant(w http.ResponseWriter, r *http.Request, b *Broadcast, prefix string) {
@@ -66,6 +71,9 @@ func (s *Server) serveTrack(w http.ResponseWriter, r *http.Request) {
 	var t *track
 	if b := s.lookup(r); b != nil {
 		defer b.leave()
+		if !s.admit(w, r, b) {
+			return
+		}
 		t = b.track(r.PathValue("track"))
 	}
 	if t == nil {
@@ -208,7 +216,7 @@ func acceptsGzip(r *http.Request) bool {
 func writePlaylist(w http.ResponseWriter, r *http.Request, text [][]byte, zipped bool) {
 	h := w.Header()
 	h.Set("Content-Type", typePlaylist)
-	h.Set("Cache-Control", "no-cache")
+	setCache(h, "no-cache")
 	h.Add("Vary", "Accept-Encoding")
 	if zipped {
 		h.Set("Content-Encoding", "gzip")
@@ -235,7 +243,7 @@ func writePlaylist(w http.ResponseWriter, r *http.Request, text [][]byte, zipped
 func writeMedia(w http.ResponseWriter, r *http.Request, blocks ...[]byte) {
 	h := w.Header()
 	h.Set("Content-Type", typeMedia)
-	h.Set("Cache-Control", cacheMedia)
+	setCache(h, cacheMedia)
 	if r.Header.Get("Range") != "" {
 		http.ServeContent(w, r, "", time.Time{}, newReader(blocks))
 		return

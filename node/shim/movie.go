@@ -31,7 +31,7 @@ func (s *Server) serveMovie(w http.ResponseWriter, r *http.Request, t *track) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", typeMedia)
-	h.Set("Cache-Control", "no-cache")
+	setCache(h, "no-cache")
 	out := liveWriter{w: w, control: http.NewResponseController(w), clock: retime.New(init)}
 	if m, ok := newMovie(r.Context(), t, init, spans, foreign); ok {
 		http.ServeContent(patient{w, out.control}, r, "", time.Time{}, m)

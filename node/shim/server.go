@@ -239,7 +239,7 @@ func (s *Server) Open(info BroadcastInfo) (*Broadcast, error) {
 	if info.Started.IsZero() {
 		info.Started = time.Now()
 	}
-	b := &Broadcast{server: s, info: info, log: s.log.With("broadcast", info.ID)}
+	b := &Broadcast{server: s, info: info, private: info.Private, log: s.log.With("broadcast", info.ID)}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -280,14 +280,14 @@ func (s *Server) broadcast(id string) *Broadcast {
 }
 
 // on returns what is on now: the newest live broadcast, else the newest that waits for its first chunk, else the
-// newest that has ended.
-func (s *Server) on() *Broadcast {
+// newest that has ended; of those that may be asked for.
+func (s *Server) on(may func(*Broadcast) bool) *Broadcast {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rank := map[string]int{StateLive: 2, StateWaiting: 1, StateEnded: 0}
 	var best *Broadcast
 	for _, b := range s.broadcasts {
-		if b.demand {
+		if b.demand || !may(b) {
 			continue
 		}
 		if best == nil {

@@ -38,7 +38,9 @@ type RecordingStatus struct {
 	Full      bool      `json:"full"`     // what comes is not kept: the disk is full
 	Replicas  int       `json:"replicas"` // others known to hold it
 	URL       string    `json:"url"`      // path of the playlist: /b/ID/index.m3u8 or /ipfs/ROOT/index.m3u8
-	Poster    string    `json:"poster"`   // path of a picture, "" where there is none
+	Private   bool      `json:"private"`
+	Locked    string    `json:"locked"` // why it cannot be shown here; "" where it can
+	Poster    string    `json:"poster"` // path of a picture, "" where there is none
 }
 
 // StoreStatus sums up what is kept on disk. All zero: nothing is.
@@ -57,6 +59,8 @@ type BroadcastStatus struct {
 	Started  time.Time     `json:"started"`
 	Playlist string        `json:"playlist"` // path of the multivariant playlist
 	Tracks   []TrackStatus `json:"tracks"`
+	Private  bool          `json:"private"`
+	Locked   string        `json:"locked"` // why it cannot be shown here; "" where it can
 }
 
 // TrackStatus is one track in a Status.
@@ -141,6 +145,7 @@ func (b *Broadcast) status() BroadcastStatus {
 	bs := BroadcastStatus{
 		ID: b.info.ID, Title: b.info.Title, State: b.State(), Started: b.info.Started, Playlist: path + "index.m3u8",
 	}
+	bs.Private, bs.Locked = b.Private()
 	for _, t := range b.all() {
 		ts := t.status()
 		ts.Playlist = path + ts.Name + "/" + t.listName()

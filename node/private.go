@@ -1,0 +1,109 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+
+	"murmuration/chunker"
+	"murmuration/chunker/envelope"
+	"murmuration/chunker/seal"
+	"murmuration/mesh"
+	"murmuration/node/archive"
+)
+
+// errKeyGone says that a private broadcast cannot be gone on with.
+var errKeyGone = errors.New("its key is not in " + keyringFile + " any more")
+
+// secretOf returns the secret of a private broadcast: the one that it has, where it is one of an earlier run, else a fresh one
+// that is on the disk when this returns. Nil for a public one.
+func (o *Origin) secretOf(n newcomer) (*seal.Secret, error) {
+	if !n.private {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	b := archive.Key{Channel: mesh.ChannelOf(o.cfg.ChannelKey), Broadcast: n.id}
+	if n.resumed {
+		s, ok := o.secrets.secret(b)
+		if !ok {
+			return nil, errKeyGone
+		}
+		return &s, nil
+	}
+	s, err := seal.NewSecret(nil)
+	if err != nil {
+		return nil, err
+	}
+	return &s, o.secrets.keep(b, s)
+}
+
+// sealer returns what makes a track of the broadcast private; nil where it is public.
+func (b *broadcast) sealer(track string) chunker.Sealer {
+	if b.secret == nil {
+		return nil
+	}
+	return seal.New(*b.secret, mesh.ChannelOf(b.key), b.id, track)
+}
+
+// withKey puts what opens a private broadcast into its link, for those with the token.
+func (o *Origin) withKey(j *broadcastJSON, b *broadcast) {
+	if b.secret == nil {
+		return
+	}
+	link := o.shareLink()
+	link.Broadcast, link.Key = b.id, b.secret[:]
+	j.Link = link.WithKey()
+}
+
+// takeKey takes the key of a link, which opens its broadcast for this run; once it has proved right, for later ones too.
+func (p *participant) takeKey(link mesh.Link) error {
+	if len(link.Key) == 0 {
+		return nil
+	}
+	return p.secrets.hold(archive.Key{Channel: link.Channel, Broadcast: link.Broadcast}, link.Key)
+}
+
+// canOpen reports whether a broadcast can be shown here: it is public, or its key is here.
+func (p *participant) canOpen(channel envelope.Channel, b mesh.BroadcastInfo) bool {
+	_, ok := p.secrets.secret(archive.Key{Channel: channel, Broadcast: b.ID})
+	return ok || !b.Private
+}
+
+// describe says in the channel record what a track holds, from its first chunk's init segment.
+func (s *showing) describe(c envelope.Chunk) mesh.TrackInfo {
+	if clear, err := s.opener.chunk(c); err == nil {
+		return describe(clear)
+	}
+	return mesh.TrackInfo{Name: c.Track}
+}
+
+// open returns a chunk as the local face may show it; false where it may not, which is said once.
+func (s *showing) open(c envelope.Chunk) (envelope.Chunk, bool) {
+	clear, err := s.opener.chunk(c)
+	if err == nil {
+		s.unlock()
+		return clear, true
+	}
+	s.lock(err)
+	return clear, false
+}
+
+// lock has the local face tell why it shows nothing, and the human.
+func (s *showing) lock(why error) {
+	if s.opener.isProved() {
+		return // a chunk of it that is no good is none of the visitors' business
+	}
+	text := oneLine(why)
+	for _, known := range []error{errNoKey, errWrongKey} {
+		if errors.Is(why, known) {
+			text = known.Error()
+		}
+	}
+	if s.face.Lock(text) {
+		s.tell(fmt.Sprintf("%q (%s) is %s", s.info.Title, s.info.ID, text))
+	}
+}
+
+func (s *showing) unlock() {
+	if s.opener.private() {
+		s.face.Unlock()
+	}
+}

@@ -1,0 +1,223 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"murmuration/node/ingest"
+	"murmuration/node/shim"
+)
+
+// feedPrivate gives a broadcast that a program made the test picture until the returned function is called.
+func feedPrivate(t *testing.T, o *Origin, id string) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	sink := o.broadcastByID(id)
+	go func() {
+		defer close(done)
+		ingest.TestPicture{Width: 160, Height: 90, KeyInterval: 500 * time.Millisecond}.Run(ctx, sink)
+	}()
+	stop = sync.OnceFunc(func() { cancel(); <-done })
+	t.Cleanup(stop)
+	return stop
+}
+
+// told collects what a participant says to the human.
+type told struct {
+	mu    sync.Mutex
+	lines []string
+	came  chan struct{} // one token
+}
+
+func newTold() *told { return &told{came: make(chan struct{}, 1)} }
+
+func (l *told) tell(line string) {
+	l.mu.Lock()
+	l.lines = append(l.lines, line)
+	l.mu.Unlock()
+	select {
+	case l.came <- struct{}{}:
+	default:
+	}
+}
+
+// until waits for a line that holds text.
+func (l *told) until(t *testing.T, text string) string {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		l.mu.Lock()
+		for _, line := range l.lines {
+			if strings.Contains(line, text) {
+				l.mu.Unlock()
+				return line
+			}
+		}
+		all := strings.Join(l.lines, "\n")
+		l.mu.Unlock()
+		select {
+		case <-l.came:
+		case <-deadline:
+			t.Fatalf("%q was not said:\n%s", text, all)
+		}
+	}
+}
+
+// ask requests a path of a page with headers, and returns the answer.
+func ask(t *testing.T, url string, header map[string]string) (code int, h http.Header, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range header {
+		if k == "Host" {
+			req.Host = v
+		}
+		req.Header.Set(k, v)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(b)
+}
+
+// firstPart returns the address of the newest independent part that a playlist lists, and of its init segment.
+func firstPart(t *testing.T, page, id string) (part, init string) {
+	t.Helper()
+	base := page + "b/" + id + "/main/"
+	for line := range strings.Lines(get(t, base+"index.m3u8")) {
+		for prefix, to := range map[string]*string{`#EXT-X-MAP:URI="`: &init, `#EXT-X-PART:`: &part} {
+			if strings.HasPrefix(line, prefix) {
+				_, rest, _ := strings.Cut(line, `URI="`)
+				name, _, _ := strings.Cut(rest, `"`)
+				*to = base + name
+			}
+		}
+	}
+	if part == "" || init == "" {
+		t.Fatal("nothing listed")
+	}
+	return part, init
+}
+
+// TestPrivate takes a private broadcast from its making to the viewers: who has the link with its key is shown it, who has
+// not is told why not, and a seed carries what it cannot read.
+func TestPrivate(t *testing.T) {
+	t.Parallel()
+	o, c := apiOrigin(t, OriginConfig{Title: "Stage"})
+	b := c.do("POST", "broadcasts", `{"title":"Board meeting","private":true}`, 201)
+	link, err := parseLink(b.Link)
+	if err != nil || !b.Private || len(link.Key) != 32 || link.Broadcast != b.ID {
+		t.Fatalf("%v, %+v", err, b)
+	}
+	_, secret, _ := strings.Cut(b.Link, "k=")
+	if seen := c.anonymous(b.ID); strings.Contains(seen.Link, "k=") || !seen.Private {
+		t.Errorf("without the token: %+v", seen)
+	}
+	ring := filepath.Join(o.dir, keyringFile)
+	if text, err := os.ReadFile(ring); err != nil || !bytes.Contains(text, []byte(secret)) {
+		t.Errorf("the keyring: %v", err)
+	}
+	if info, err := os.Stat(ring); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the keyring's mode: %v, %v", info, err)
+	}
+
+	feedPrivate(t, o, b.ID)
+	until(t, o.PageURL(), "the talk at the origin", func(s shim.Status) bool { return live(s) == b.ID })
+	bare := link
+	bare.Key = nil
+
+	seed, err := NewSeed(SeedConfig{Config: local(t, "seed"), Links: []string{b.Link}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, seed)
+	for _, l := range seed.ShareLinks() {
+		if strings.Contains(l, "k=") {
+			t.Errorf("the seed hands out %s", l)
+		}
+	}
+	v := newViewer(t, b.Link)
+	run(t, v)
+	outside := newTold()
+	cfg := local(t, "outside")
+	cfg.Tell = outside.tell
+	other, err := NewViewer(ViewerConfig{Config: cfg, Link: bare.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, other)
+	wrong := bare
+	wrong.Key = bytes.Repeat([]byte{3}, 32)
+	misled := newTold()
+	cfg = local(t, "misled")
+	cfg.Tell = misled.tell
+	third, err := NewViewer(ViewerConfig{Config: cfg, Link: wrong.WithKey()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, third)
+
+	s := until(t, v.PageURL(), "the talk", func(s shim.Status) bool { return live(s) == b.ID })
+	if s.Broadcasts[0].Locked != "" || !s.Broadcasts[0].Private || strings.Contains(s.Link, "k=") {
+		t.Errorf("the viewer's status: %+v", s)
+	}
+	part, init := firstPart(t, v.PageURL(), b.ID)
+	if _, _, text := ask(t, init, nil); !strings.Contains(text, "moov") {
+		t.Error("the init segment is none")
+	}
+	code, h, text := ask(t, part, nil)
+	if code != 200 || !strings.Contains(text, "moof") || h.Get("Access-Control-Allow-Origin") != "" || h.Get("Cross-Origin-Resource-Policy") != "same-origin" ||
+		!strings.Contains(h.Get("Cache-Control"), "no-store") {
+		t.Errorf("a part: %d %v", code, h)
+	}
+
+	outside.until(t, "it needs the link with its key")
+	misled.until(t, "not this broadcast's")
+	for name, page := range map[string]string{"without a key": other.PageURL(), "with a wrong key": third.PageURL(), "the seed": seed.PageURL()} {
+		until(t, page, name+": the reason", func(s shim.Status) bool {
+			return len(s.Broadcasts) == 1 && s.Broadcasts[0].Private && s.Broadcasts[0].Locked != ""
+		})
+		for _, path := range []string{
+			"b/" + b.ID + "/index.m3u8", "b/" + b.ID + "/main/index.m3u8", "b/" + b.ID + "/live.mp4",
+			strings.TrimPrefix(part, v.PageURL()), strings.TrimPrefix(init, v.PageURL()),
+		} {
+			if code, _, text := ask(t, page+path, nil); code != 403 || !strings.Contains(text, "private") {
+				t.Errorf("%s, %s: %d %q", name, path, code, text)
+			}
+		}
+	}
+	// What the seed has is the channel's, and nothing that anybody could play.
+	rec, ok := seed.library.store.Lookup(seed.library.store.List()[0].Key)
+	if !ok {
+		t.Fatal("the seed keeps nothing")
+	}
+	track, ok := rec.Track("main")
+	if !ok {
+		t.Fatal("the seed keeps no chunks")
+	}
+	newest, _ := track.Newest()
+	kept, ok := track.Chunk(newest)
+	if !ok || kept.Verify() != nil || kept.CheckBlock(kept.Block) != nil || !kept.Key.Sealed() {
+		t.Errorf("the seed's chunk: %+v", kept.Envelope)
+	}
+	if bytes.Contains(kept.Block, []byte("moof")) || bytes.Contains(kept.Block, []byte("mdat")) {
+		t.Error("the seed has media in the clear")
+	}
+}
