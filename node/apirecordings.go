@@ -26,7 +26,8 @@ type KeptRecording struct {
 	Media     int64         `json:"media_bytes"`
 	Root      string        `json:"root"` // "" before it is finished
 	Pinned    bool          `json:"pinned"`
-	Own       bool          `json:"own"` // of a channel whose key is here
+	Own       bool          `json:"own"`     // of a channel whose key is here
+	Private   bool          `json:"private"` // its media is sealed
 	Missing   int           `json:"missing_chunks"`
 	Tracks    []KeptTrack   `json:"tracks"`
 
@@ -56,7 +57,7 @@ type KeptTrack struct {
 func DescribeRecording(i archive.Info) KeptRecording {
 	r := KeptRecording{
 		Broadcast: i.Key.Broadcast, Channel: mesh.ChannelName(i.Key.Channel), Title: i.Title, State: i.State, Started: plain(i.Started),
-		DurationS: i.Duration.Seconds(), Bytes: i.Size, Media: i.Media, Pinned: i.Pinned, Own: i.Own, Missing: i.Missing,
+		DurationS: i.Duration.Seconds(), Bytes: i.Size, Media: i.Media, Pinned: i.Pinned, Own: i.Own, Private: i.KeyScheme != 0, Missing: i.Missing,
 		Tracks: []KeptTrack{},
 	}
 	if i.Root.Defined() {
@@ -78,7 +79,10 @@ func (p *participant) describeKept(i archive.Info) KeptRecording {
 	r.Playlist = "/b/" + r.Broadcast + "/index.m3u8"
 	if r.Root != "" {
 		at := "/ipfs/" + r.Root
-		r.Poster, r.MP4, r.CAR = p.library.poster(i.Root), at+"/recording.mp4", at+"?format=car"
+		r.Poster, r.CAR = p.library.poster(i.Root), at+"?format=car"
+		if !r.Private {
+			r.MP4 = at + "/recording.mp4"
+		}
 		if n, known := p.library.replicasOf(i.Root); known {
 			r.Replicas = &n
 		}

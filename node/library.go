@@ -33,6 +33,7 @@ type library struct {
 	exchange *exchange.Exchange
 	checks   checks
 	stills   *stills // nil where no pictures can be made
+	secrets  *keyring
 
 	importing sync.Mutex // one import at a time
 	strain    strain     // of the link, by what is live
@@ -202,6 +203,7 @@ func (l *library) kept(channel envelope.Channel) []mesh.RecordingInfo {
 		}
 		list = append(list, mesh.RecordingInfo{
 			Broadcast: i.Key.Broadcast, Title: i.Title, Started: i.Started, Duration: i.Duration, Root: i.Root, Size: i.Size,
+			Private: i.KeyScheme != 0,
 		})
 	}
 	return list
@@ -256,6 +258,14 @@ func (l *library) publishName(ctx context.Context, key ed25519.PrivateKey, rec m
 	return l.exchange.PublishName(ctx, key, "/ipfs/"+b.cid.String(), 0)
 }
 
+// locked says why a recording cannot be shown here; empty where it can.
+func (l *library) locked(b archive.Key, private bool) string {
+	if _, ok := l.secrets.secret(b); private && !ok {
+		return errNoKey.Error()
+	}
+	return ""
+}
+
 // show notes what a replay plays, for the status.
 func (l *library) show(view *unixfs.View, root cid.Cid) {
 	l.mu.Lock()
@@ -264,6 +274,6 @@ func (l *library) show(view *unixfs.View, root cid.Cid) {
 	l.posters = map[cid.Cid]bool{root: poster}
 	l.playing = &mesh.RecordingInfo{
 		Broadcast: view.Info.Broadcast, Title: view.Info.Title, Started: view.Info.Started, Duration: view.Info.Length(), Root: root,
-		Size: view.Size(),
+		Size: view.Size(), Private: view.Info.Private,
 	}
 }

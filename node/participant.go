@@ -98,6 +98,7 @@ func (p *participant) openLibrary(metrics prometheus.Registerer) (err error) {
 		}
 		return err
 	}
+	p.library.secrets = p.secrets
 	h, err := p.library.gateway()
 	if err != nil {
 		return err

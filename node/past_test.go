@@ -101,7 +101,7 @@ func TestPastFromRecording(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := viewPast{parts: view.Tracks[0].Parts, get: o.library.blockOf(p.recording)}
+	v := viewPast{track: "main", parts: view.Tracks[0].Parts, get: o.library.blockOf(p.recording)}
 	seen, err := v.Parts(ctx, end)
 	if err != nil || len(seen) != len(parts) {
 		t.Errorf("view: %d parts of %d, %v", len(seen), len(parts), err)

@@ -9,6 +9,7 @@ import (
 	"murmuration/chunker/seal"
 	"murmuration/mesh"
 	"murmuration/node/archive"
+	"murmuration/node/archive/unixfs"
 )
 
 // errKeyGone says that a private broadcast cannot be gone on with.
@@ -106,4 +107,43 @@ func (s *showing) unlock() {
 	if s.opener.private() {
 		s.face.Unlock()
 	}
+}
+
+// OpenRecording returns what opens the tracks of a private recording: the key in a link to its broadcast, or, where the link
+// is empty, the one in the keyring in dir. Nil for a public recording.
+func OpenRecording(dir, link string, i archive.Info) (func(track string) unixfs.Opener, error) {
+	if i.KeyScheme == 0 {
+		return nil, nil //nolint:nilnil // nothing has to be opened
+	}
+	if i.KeyScheme != seal.Scheme {
+		return nil, fmt.Errorf("%w: recording %s is sealed in a way that this version does not know", ErrPrivate, i.Key.Broadcast)
+	}
+	var keys *keyring
+	var err error
+	if link == "" {
+		keys, err = openKeyring(dir)
+	} else {
+		keys, err = keyOf(link, i.Key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, ok := keys.secret(i.Key)
+	if !ok {
+		return nil, fmt.Errorf("%w: recording %s is %w (give it with --link)", ErrPrivate, i.Key.Broadcast, errNoKey)
+	}
+	return func(track string) unixfs.Opener { return seal.New(s, i.Key.Channel, i.Key.Broadcast, track) }, nil
+}
+
+// keyOf returns a keyring with the key that a link to a broadcast has.
+func keyOf(text string, b archive.Key) (*keyring, error) {
+	link, err := parseLink(text)
+	if err != nil {
+		return nil, err
+	}
+	if link.Channel != b.Channel || link.Broadcast != b.Broadcast || len(link.Key) == 0 {
+		return nil, fmt.Errorf("%w: it is not one to the broadcast %s with its key k=", ErrLink, b.Broadcast)
+	}
+	keys := &keyring{held: map[archive.Key]seal.Secret{}}
+	return keys, keys.hold(b, link.Key)
 }

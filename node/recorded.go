@@ -10,6 +10,7 @@ import (
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
 	"murmuration/node/archive"
+	"murmuration/node/archive/unixfs"
 	"murmuration/node/shim"
 )
 
@@ -23,10 +24,15 @@ func (p *participant) openRecorded(id string) bool {
 		if !ok {
 			return false
 		}
-		face, err := p.shim.Open(shim.BroadcastInfo{ID: id, Title: i.Title, Started: i.Started})
+		open := p.opener(i.Key, i.KeyScheme != 0)
+		face, err := p.shim.Open(shim.BroadcastInfo{ID: id, Title: i.Title, Started: i.Started, Private: open.private()})
 		if err != nil {
 			p.log.Warn("recording not opened", "broadcast", id, "err", err)
 			return false
+		}
+		if err := open.why(); err != nil {
+			face.Lock(err.Error())
+			return true
 		}
 		p.mu.Lock()
 		if p.opened == nil {
@@ -34,7 +40,7 @@ func (p *participant) openRecorded(id string) bool {
 		}
 		p.opened[i.Key] = face
 		p.mu.Unlock()
-		if err := p.library.fillRecorded(face, rec, func() { p.shut(i.Key, face) }); err != nil {
+		if err := p.library.fillRecorded(face, rec, open, func() { p.shut(i.Key, face) }); err != nil {
 			p.log.Warn("recording not opened", "broadcast", id, "err", err)
 			face.Close()
 			p.shut(i.Key, face)
@@ -78,8 +84,9 @@ func (p *participant) takeDown(k archive.Key) {
 
 // fillRecorded gives a recording's tracks to the face: by their envelopes where these are here, else by the view. Shut is
 // called when the face has closed one.
-func (l *library) fillRecorded(face *shim.Broadcast, rec *archive.Recording, shut func()) error {
+func (l *library) fillRecorded(face *shim.Broadcast, rec *archive.Recording, open *opener, shut func()) error {
 	recording := func() (*archive.Recording, bool) { return l.store.Lookup(rec.Key()) }
+	open.inits = l.initOf
 	withLog := 0
 	for _, t := range rec.Info().Tracks {
 		if _, ok := rec.Track(t.Name); !ok {
@@ -87,7 +94,8 @@ func (l *library) fillRecorded(face *shim.Broadcast, rec *archive.Recording, shu
 		}
 		withLog++
 		past := &past{name: t.Name, recording: recording}
-		if err := face.Recorded(shim.TrackInfo{Name: t.Name}, past, shelved{history{past}, shut}); err != nil {
+		clear := opened{history{past}, past, t.Name, open}
+		if err := face.Recorded(shim.TrackInfo{Name: t.Name}, clear, shelved{clear, shut}); err != nil {
 			return err
 		}
 	}
@@ -100,13 +108,27 @@ func (l *library) fillRecorded(face *shim.Broadcast, rec *archive.Recording, shu
 	if err != nil {
 		return err
 	}
+	return fillView(face, view, l.blockOf(recording), open, shut)
+}
+
+// fillView gives the tracks of a view to the face; get brings their blocks.
+func fillView(
+	face *shim.Broadcast, view *unixfs.View, get func(context.Context, cid.Cid) ([]byte, error), open *opener, shut func(),
+) error {
 	for _, t := range view.Tracks {
-		v := viewPast{parts: t.Parts, get: l.blockOf(recording)}
-		if err := face.Recorded(shim.TrackInfo{Name: t.Info.Name}, v, shelved{v, shut}); err != nil {
+		v := viewPast{track: t.Info.Name, parts: t.Parts, scheme: view.Info.KeyScheme, get: get}
+		clear := opened{v, v, t.Info.Name, open}
+		if err := face.Recorded(shim.TrackInfo{Name: t.Info.Name}, clear, shelved{clear, shut}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// initOf returns an init segment of a recording that is here, for an opener.
+func (l *library) initOf(_ string, c cid.Cid) ([]byte, bool) {
+	b, err := l.Get(context.Background(), c)
+	return b, err == nil
 }
 
 // blockOf reads blocks of a recording that may be deleted meanwhile.
@@ -138,7 +160,7 @@ func (l *library) tell(s *shim.Status, channel envelope.Channel) {
 	list := func(r mesh.RecordingInfo) {
 		if !seen[r.Broadcast] {
 			seen[r.Broadcast] = true
-			s.Recordings = append(s.Recordings, l.describeListed(r))
+			s.Recordings = append(s.Recordings, l.describeListed(channel, r))
 		}
 	}
 	if playing != nil {
@@ -178,14 +200,22 @@ func (l *library) describe(i archive.Info) shim.RecordingStatus {
 
 // takeFacts puts into the status of a recording how much of it is here.
 func (l *library) takeFacts(r *shim.RecordingStatus, i archive.Info) {
+	r.Private, r.Locked = i.KeyScheme != 0, l.locked(i.Key, i.KeyScheme != 0)
 	r.Bytes, r.State, r.Pinned, r.Missing, r.Full = i.Size, string(i.State), i.Pinned, i.Missing, i.Full
 }
 
 // describeListed tells of a recording that may be with others only.
-func (l *library) describeListed(r mesh.RecordingInfo) shim.RecordingStatus {
+func (l *library) describeListed(channel envelope.Channel, r mesh.RecordingInfo) shim.RecordingStatus {
 	root := r.Root.String()
-	return shim.RecordingStatus{
+	s := shim.RecordingStatus{
 		Broadcast: r.Broadcast, Title: r.Title, Started: r.Started, DurationS: r.Duration.Seconds(), Bytes: r.Size, Root: root,
-		State: "listed", Replicas: l.others(r.Root), URL: "/ipfs/" + root + "/index.m3u8", Poster: l.poster(r.Root),
+		State: "listed", Replicas: l.others(r.Root), Private: r.Private,
+		Locked: l.locked(archive.Key{Channel: channel, Broadcast: r.Broadcast}, r.Private),
 	}
+	if r.Private { // who plays it opens it on the local face
+		s.URL = "/b/" + r.Broadcast + "/index.m3u8"
+	} else {
+		s.URL, s.Poster = "/ipfs/"+root+"/index.m3u8", l.poster(r.Root)
+	}
+	return s
 }

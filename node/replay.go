@@ -16,6 +16,7 @@ import (
 	"murmuration/node/archive"
 	"murmuration/node/archive/exchange"
 	"murmuration/node/archive/unixfs"
+	"murmuration/node/shim"
 )
 
 const (
@@ -24,6 +25,9 @@ const (
 	// replayRecord is how long the peers of a link are waited for to tell the channel's record, before the DHT is asked.
 	replayRecord = 8 * time.Second
 )
+
+// ErrPrivate means that a recording is private, and that its key is not here.
+var ErrPrivate = errors.New("recording not shown")
 
 // ErrNoRecording means that a recording was not found.
 var ErrNoRecording = errors.New("recording not found")
@@ -47,7 +51,8 @@ type Replay struct {
 	link  mesh.Link
 	peers []peer.AddrInfo
 
-	view *unixfs.View
+	view    *unixfs.View
+	session *exchange.Session // of a private recording, which is opened on the local face; else nil
 }
 
 // NewReplay opens the ports. Find looks for the recording, Run serves it.
@@ -79,6 +84,9 @@ func NewReplay(cfg ReplayConfig) (*Replay, error) {
 	if r.participant, err = newParticipant("replay", mesh.Viewer, cfg.Config); err != nil {
 		return nil, err
 	}
+	if err := r.takeKey(r.link); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
 	return r, nil
 }
 
@@ -87,6 +95,9 @@ func (r *Replay) Find(ctx context.Context) (*unixfs.Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, replayWait)
 	defer cancel()
 	if err := r.find(ctx); err != nil {
+		if errors.Is(err, errLocked) {
+			return nil, fmt.Errorf("%w: %w", ErrPrivate, err)
+		}
 		if errors.Is(err, unixfs.ErrHostile) {
 			return nil, fmt.Errorf("%w: what is there is no recording of Murmuration's: %w", ErrNoRecording, err)
 		}
@@ -139,6 +150,11 @@ func (r *Replay) find(ctx context.Context) error {
 	}
 	r.view = view
 	r.link.Channel = channel
+	if view.Info.Private {
+		if err := r.showPrivate(ctx); err != nil {
+			return err
+		}
+	}
 	r.tune(view.Info.Title, r.link)
 	r.library.show(view, r.root)
 	return nil
@@ -212,7 +228,62 @@ func (r *Replay) pick() (mesh.RecordingInfo, bool) {
 }
 
 // Playlist returns the address of the recording's playlist, for players.
-func (r *Replay) Playlist() string { return r.PageURL() + "ipfs/" + r.root.String() + "/index.m3u8" }
+func (r *Replay) Playlist() string {
+	if r.view.Info.Private {
+		return r.PageURL() + "b/" + r.view.Info.Broadcast + "/index.m3u8"
+	}
+	return r.PageURL() + "ipfs/" + r.root.String() + "/index.m3u8"
+}
+
+// What returns what is played, as it may be shown: without a key.
+func (r *Replay) What() string {
+	if r.link.Channel != (envelope.Channel{}) {
+		return r.link.String()
+	}
+	return r.root.String()
+}
+
+// showPrivate opens a private recording on the local face, where its key is here. What is watched is fetched and opened here:
+// the gateway has nothing that a player could play.
+func (r *Replay) showPrivate(ctx context.Context) error {
+	i := r.view.Info
+	open := r.opener(archive.Key{Channel: r.link.Channel, Broadcast: i.Broadcast}, true)
+	if err := open.why(); err != nil {
+		return err
+	}
+	r.session = r.library.session(context.WithoutCancel(ctx))
+	get := func(ctx context.Context, c cid.Cid) ([]byte, error) {
+		if b, err := r.library.Get(ctx, c); err == nil {
+			return b, nil
+		}
+		return r.session.Block(ctx, c)
+	}
+	for _, t := range r.view.Tracks { // whether the key is the right one
+		for _, l := range t.Inits {
+			b, err := get(ctx, l.Cid)
+			if err != nil {
+				return err
+			}
+			if _, err := open.init(t.Info.Name, b); err != nil {
+				return err
+			}
+		}
+	}
+	face, err := r.shim.Open(shim.BroadcastInfo{ID: i.Broadcast, Title: i.Title, Started: i.Started, Private: true})
+	if err != nil {
+		return err
+	}
+	return fillView(face, r.view, get, open, func() {})
+}
+
+// Close lets go of everything.
+func (r *Replay) Close() error {
+	err := r.participant.Close()
+	if r.session != nil {
+		err = errors.Join(err, r.session.Close())
+	}
+	return err
+}
 
 // Keep fetches the whole recording into the store, with progress in bytes. Where nothing is kept it is an error.
 func (r *Replay) Keep(ctx context.Context, progress func(done, total int64)) error {

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/ipfs/go-cid"
+	"golang.org/x/sync/errgroup"
 
 	"murmuration/chunker/envelope"
+	"murmuration/chunker/seal"
 	"murmuration/node/archive/unixfs"
 	"murmuration/node/shim"
 	"murmuration/playlist"
@@ -17,8 +19,10 @@ import (
 // viewPast is a track of a recording that came by its root: its blocks and what the view says of them, without the
 // envelopes. It is what the local face plays it from.
 type viewPast struct {
-	parts []unixfs.Part // ascending
-	get   func(context.Context, cid.Cid) ([]byte, error)
+	track  string
+	parts  []unixfs.Part // ascending
+	scheme uint8         // of the keys that it is sealed with; zero: it is public
+	get    func(context.Context, cid.Cid) ([]byte, error)
 }
 
 var _ shim.History = viewPast{}
@@ -36,16 +40,25 @@ func (v viewPast) Parts(_ context.Context, before playlist.ID) ([]playlist.Part,
 
 // Chunks implements shim.History.
 func (v viewPast) Chunks(ctx context.Context, from, to playlist.ID) ([]envelope.Chunk, error) {
-	var chunks []envelope.Chunk
-	for id := from; !to.Less(id); id.Seq++ {
-		c, err := v.chunk(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		chunks = append(chunks, c)
+	if from.Epoch != to.Epoch || to.Less(from) || to.Seq-from.Seq >= maxViewed {
+		return nil, fmt.Errorf("%w: chunks %v to %v", errPast, from, to)
 	}
-	return chunks, nil
+	chunks := make([]envelope.Chunk, to.Seq-from.Seq+1)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(viewFetches) // they may come from afar, one round trip each
+	for i := range chunks {
+		group.Go(func() (err error) {
+			chunks[i], err = v.chunk(ctx, playlist.ID{Epoch: from.Epoch, Seq: from.Seq + uint64(i)})
+			return err
+		})
+	}
+	return chunks, group.Wait()
 }
+
+const (
+	viewFetches = 8       // chunks that are asked for at once
+	maxViewed   = 1 << 16 // chunks in one answer
+)
 
 // chunk returns a chunk whose envelope says what the view says, and is not signed: the view's root vouches for the block.
 func (v viewPast) chunk(ctx context.Context, id playlist.ID) (envelope.Chunk, error) {
@@ -59,8 +72,12 @@ func (v viewPast) chunk(ctx context.Context, id playlist.ID) (envelope.Chunk, er
 		return envelope.Chunk{}, err
 	}
 	entry := entryOf(p.Part)
+	var key envelope.Key
+	if v.scheme != 0 {
+		key = envelope.Key{Scheme: v.scheme, Number: seal.KeyOf(p.Seq).Number}
+	}
 	return envelope.Chunk{Block: block, Envelope: &envelope.Envelope{
-		Epoch: p.Epoch, Seq: p.Seq, Timescale: p.Timescale, DecodeTime: p.DecodeTime, Duration: p.Duration, Captured: p.Captured,
+		Track: v.track, Key: key, Epoch: p.Epoch, Seq: p.Seq, Timescale: p.Timescale, DecodeTime: p.DecodeTime, Duration: p.Duration, Captured: p.Captured,
 		Flags: entry.Flags, Init: p.Init, Block: p.Block, BlockSize: uint32(len(block)),
 	}}, nil
 }

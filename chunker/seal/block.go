@@ -35,6 +35,11 @@ func (t *Track) OpenBlock(key envelope.Key, epoch, seq uint64, sealed []byte) ([
 	return t.crypt(key, epoch, seq, sealed), nil
 }
 
+// OpenChunk is OpenBlock where no envelope is at hand, but it is known that the chunk is sealed by Scheme.
+func (t *Track) OpenChunk(epoch, seq uint64, sealed []byte) ([]byte, error) {
+	return t.OpenBlock(KeyOf(seq), epoch, seq, sealed)
+}
+
 // crypt is AES in counter mode. The first half of a counter block is seq, the second counts the 16 bytes of the block, of
 // which there are less than 2^16: so no two chunks of one key share a counter.
 func (t *Track) crypt(key envelope.Key, epoch, seq uint64, in []byte) []byte {

@@ -32,6 +32,7 @@ need be given. From another one:
 Examples:
   murmur broadcast start "Opening keynote"        a stream key of its own, void when the talk is over
   murmur broadcast start "Talk 2" --key KEY       what the stage's encoder sends next goes here
+  murmur broadcast start "Board meeting" --private    only who has the link that it prints can watch
   murmur broadcast ls
   murmur broadcast title ID "Closing keynote"
   murmur broadcast stop ID`
@@ -40,6 +41,7 @@ Examples:
 type broadcastStartCmd struct {
 	Title   string         `arg:"" optional:"" help:"Its title (default: that of the stream key's stage, or the origin's)."`
 	Key     string         `placeholder:"KEY" help:"Stream key for its encoder: one of the origin's standing ones, or one for this broadcast alone (default: a random one)."`
+	Private bool           `help:"Only who has its link can watch: what peers carry and keep is encrypted."`
 	Grace   *time.Duration `placeholder:"30s" help:"How long a feed that broke off may take to come back (default: the origin's)."`
 	Webhook string         `placeholder:"URL" help:"A URL to tell of its start, first picture, end and recording."`
 	Wait    bool           `help:"Stay until it is on air."`
@@ -58,6 +60,9 @@ func (c broadcastStartCmd) Run(e *env, parent *broadcastCmd) error {
 	if c.Key != "" {
 		ask["key"] = c.Key
 	}
+	if c.Private {
+		ask["private"] = true
+	}
 	if c.Grace != nil {
 		ask["grace_s"] = c.Grace.Seconds()
 	}
@@ -73,6 +78,9 @@ func (c broadcastStartCmd) Run(e *env, parent *broadcastCmd) error {
 	e.say("encoder   server %s   stream key %s", b.RTMP, b.Key)
 	e.say("page      %s", b.Page)
 	e.say("share     murmur viewer '%s'", b.Link)
+	if b.Private {
+		e.say("private   who has this link can watch, and nobody else: the channel's own link does not open it")
+	}
 	if parent.JSON {
 		err = printJSON(e, raw)
 	} else {

@@ -21,6 +21,7 @@ type broadcastInfo struct {
 	Feed    bool       `json:"feed"`
 	Started *time.Time `json:"started"`
 	Ended   *time.Time `json:"ended"`
+	Private bool       `json:"private"`
 	Link    string     `json:"link"`
 	Page    string     `json:"page"`
 	RTMP    string     `json:"rtmp,omitempty"`

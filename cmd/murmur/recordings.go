@@ -15,6 +15,7 @@ import (
 
 	"murmuration/node"
 	"murmuration/node/archive"
+	"murmuration/node/archive/unixfs"
 )
 
 // recordingsCmd works on the recordings on this machine.
@@ -45,6 +46,7 @@ Examples:
   murmur recordings export 0mws4q talk.mp4                       the whole, nothing re-encoded
   murmur recordings export 0mws4q intro.mp4 --from 1m --to 3m30s
   murmur recordings export 0mws4q talk.car                       for: ipfs dag import talk.car
+  murmur recordings export 0mws4q board.mp4 --link 'murmur://...&k=...'    a private one that was kept for others
   murmur recordings rm 0mws4q                                    also off the channel's list, where it is your channel's
   murmur recordings rm 0mws4q --listed                           make room: seeds have it, so the channel goes on listing it
   murmur recordings verify`
@@ -112,6 +114,9 @@ func stateText(r node.KeptRecording) string {
 	text := string(r.State)
 	if r.Missing > 0 {
 		text += ", " + plural(r.Missing, "chunk") + " missing"
+	}
+	if r.Private {
+		text += ", private"
 	}
 	if r.Pinned {
 		text += ", pinned"
@@ -183,6 +188,7 @@ type recordingsExportCmd struct {
 	File string        `arg:"" help:"Where to: a name that ends in .mp4 or .car, or - for MP4 on standard output."`
 	From time.Duration `help:"Begin so far into it (MP4): 1m30s. It begins with the keyframe before."`
 	To   time.Duration `help:"End there (MP4; default: the end)."`
+	Link string        `placeholder:"LINK" help:"The link with the key, of a private recording (MP4; default: the key is in --dir, where it was broadcast or watched)."`
 }
 
 // Run is called by kong.
@@ -193,6 +199,8 @@ func (c recordingsExportCmd) Run(e *env, parent *recordingsCmd) error {
 		return usageError{fmt.Errorf("%s ends neither in .mp4 nor in .car", c.File)}
 	case car && (c.From != 0 || c.To != 0):
 		return usageError{errors.New("a CAR holds the whole recording: --from and --to are for .mp4")}
+	case car && c.Link != "":
+		return usageError{errors.New("a CAR is of what is kept, sealed as it is: --link is for .mp4")}
 	case c.From < 0 || c.To < 0 || c.To != 0 && c.To <= c.From:
 		return usageError{errors.New("--to must be after --from")}
 	}
@@ -214,12 +222,18 @@ func (c recordingsExportCmd) Run(e *env, parent *recordingsCmd) error {
 	if err != nil {
 		return err
 	}
+	var open func(string) unixfs.Opener
+	if !car {
+		if open, err = node.OpenRecording(parent.Dir, c.Link, r.Info()); err != nil {
+			return err
+		}
+	}
 	m := newMeter(e.stderr)
 	err = whole(e, c.File, func(w io.Writer) error {
 		if car {
 			return r.ExportCAR(e.ctx, w, m.bar("exporting"))
 		}
-		return r.ExportMP4(e.ctx, w, c.From, c.To, m.bar("exporting"))
+		return r.ExportMP4(e.ctx, w, open, c.From, c.To, m.bar("exporting"))
 	})
 	m.clear()
 	if err == nil && c.File != "-" {

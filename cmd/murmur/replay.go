@@ -48,7 +48,7 @@ func (c replayCmd) Run(e *env) error {
 		return err
 	}
 	defer r.Close()
-	e.say("looking   for %s", c.What)
+	e.say("looking   for %s", r.What())
 	running := make(chan error, 1)
 	go func() { running <- r.Run(e.ctx) }()
 	info, err := r.Find(e.ctx)

@@ -246,6 +246,7 @@ func (r *Recording) setView(view *unixfs.View) error {
 	info := view.Info
 	r.st.Title, r.st.Started, r.st.Ended = cleanTitle(info.Title), info.Started.UTC(), info.Ended.UTC()
 	r.st.Duration, r.st.Media, r.st.Whole, r.st.Tracks, r.st.Missing = info.Length(), info.Size, true, nil, 0
+	r.st.Scheme = info.KeyScheme
 	for _, t := range info.Tracks {
 		missing := 0
 		for _, g := range t.Gaps {

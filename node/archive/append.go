@@ -86,7 +86,13 @@ func (r *Recording) append(c envelope.Chunk) (added bool, err error) {
 		return false, fmt.Errorf("append %s %v: %w", c.Track, c.ID(), err)
 	}
 	if !known {
+		before := r.st.Scheme
 		r.list(c.Envelope, r.t.find(raw))
+		if r.st.Scheme != before { // the small file is to say so before anybody looks, whatever happens to us
+			if err := r.save(); err != nil {
+				r.log.Warn("state not saved", "err", err)
+			}
+		}
 		r.turn(c.Envelope)
 		return true, nil
 	}

@@ -11,6 +11,8 @@ var (
 	ErrLocked = errors.New("recordings are in use by another process")
 	// ErrNotFound is wrapped where a block or a recording is not here.
 	ErrNotFound = errors.New("not in the recordings")
+	// ErrPrivate is wrapped where a private recording's media is wanted and nothing that opens it was given.
+	ErrPrivate = errors.New("the recording is private: its key is needed")
 	// ErrFinished is returned by Append for a chunk that a finished recording does not have.
 	ErrFinished = errors.New("recording is finished")
 	// ErrCorrupt is wrapped where a file is damaged beyond what the store can work around.

@@ -116,8 +116,10 @@ func (r *Recording) envelopes(ctx context.Context, yield func(d digest, raw []by
 // ExportMP4 writes the track main, or the first where there is none of that name, as one MP4 from a time to another,
 // both counted from the beginning of the recording: unixfs.ExportMP4 says which chunks these are and what errors tell. A
 // to of zero means the end. A recording that is not finished, live even, is exported as far as it is. Progress is in
-// bytes.
-func (r *Recording) ExportMP4(ctx context.Context, w io.Writer, from, to time.Duration, progress func(done, total int64)) error {
+// bytes. Open gives what opens a track of a private recording; without it, such a one is ErrPrivate.
+func (r *Recording) ExportMP4(
+	ctx context.Context, w io.Writer, open func(track string) unixfs.Opener, from, to time.Duration, progress func(done, total int64),
+) error {
 	tracks, err := r.parts(ctx)
 	if err != nil {
 		return fmt.Errorf("export MP4: %w", err)
@@ -126,6 +128,13 @@ func (r *Recording) ExportMP4(ctx context.Context, w io.Writer, from, to time.Du
 		return fmt.Errorf("export MP4: %w: nothing recorded", ErrNotFound)
 	}
 	i := max(slices.IndexFunc(tracks, func(t unixfs.Track) bool { return t.Name == "main" }), 0)
+	var opener unixfs.Opener
+	if r.Info().KeyScheme != 0 {
+		if open == nil {
+			return fmt.Errorf("export MP4: %w", ErrPrivate)
+		}
+		opener = open(tracks[i].Name)
+	}
 	span, err := unixfs.Cut(tracks[i].Parts, from, to)
 	if err != nil {
 		return fmt.Errorf("export MP4: %w", err)
@@ -137,7 +146,7 @@ func (r *Recording) ExportMP4(ctx context.Context, w io.Writer, from, to time.Du
 			progress(min(done, span.Size), span.Size)
 		}
 		return b, err
-	}, from, to)
+	}, opener, from, to)
 	if err != nil {
 		return fmt.Errorf("export MP4: %w", err)
 	}

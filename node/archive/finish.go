@@ -62,6 +62,7 @@ func (r *Recording) source() (unixfs.Source, error) {
 	r.measure(&st)
 	src := unixfs.Source{
 		Channel: r.key.Channel, Broadcast: r.key.Broadcast, Title: st.Title, Started: st.Started, Ended: st.Ended, Block: r.read,
+		KeyScheme: st.Scheme,
 	}
 	place := r.t.reader()
 	for _, name := range r.trackNames() {

@@ -182,6 +182,9 @@ func (r *Recording) takeEnvelope(n uint32, raw []byte) {
 
 // list puts an envelope's chunk on its track's list, and on the list of those that wait where its block is not there.
 func (r *Recording) list(e *envelope.Envelope, n uint32) {
+	if e.Key.Sealed() {
+		r.st.Scheme = e.Key.Scheme
+	}
 	c := r.tracks[e.Track]
 	if c == nil {
 		c = &chunks{scratch: r.t.scratch}

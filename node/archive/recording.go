@@ -75,7 +75,8 @@ func (r *Recording) info() Info {
 	info := Info{
 		Key: r.key, Title: st.Title, Started: st.Started, Ended: st.Ended, Duration: st.Duration, Size: st.Size,
 		Media: st.Media, State: st.State, Pinned: st.Pinned, Own: st.Own, Full: r.full,
-		Tracks: append([]TrackInfo(nil), st.Tracks...), Missing: st.Missing,
+		KeyScheme: st.Scheme,
+		Tracks:    append([]TrackInfo(nil), st.Tracks...), Missing: st.Missing,
 		Damaged: damaged, Verified: st.Verified,
 	}
 	if st.Root != "" {

@@ -57,6 +57,10 @@ type Info struct {
 	Pinned   bool
 	Own      bool
 	Full     bool // the last Append found no room
+
+	// KeyScheme is how the media is sealed, as its envelopes or its view say: zero, it is public.
+	KeyScheme uint8
+
 	Tracks   []TrackInfo
 	Missing  int       // chunks known to be missing
 	Damaged  int       // blocks found damaged, or lost, since the store was opened; another Adopt of the root brings them back
@@ -83,6 +87,7 @@ type state struct {
 	Ended    time.Time     `json:"ended,omitzero"`
 	Own      bool          `json:"own,omitempty"`
 	Pinned   bool          `json:"pinned,omitempty"`
+	Scheme   uint8         `json:"key_scheme,omitempty"`
 	State    State         `json:"state"`
 	Root     string        `json:"root,omitempty"`
 	Sealed   bool          `json:"sealed,omitempty"` // the CAR has its header and index

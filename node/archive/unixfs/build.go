@@ -58,7 +58,7 @@ func (b *builder) build(ctx context.Context) (cid.Cid, error) {
 		if err := ctx.Err(); err != nil {
 			return cid.Undef, err
 		}
-		if l := lay(t.Parts, b.usable); len(l.list.Segments) > 0 {
+		if l := lay(t.Parts, b.src.KeyScheme, b.usable); len(l.list.Segments) > 0 {
 			tr, err := b.track(t.Name, l)
 			if err != nil {
 				return cid.Undef, fmt.Errorf("track %s: %w", t.Name, err)
@@ -90,6 +90,9 @@ func (b *builder) build(ctx context.Context) (cid.Cid, error) {
 func (s *Source) check() error {
 	if err := envelope.CheckName(s.Broadcast); err != nil {
 		return fmt.Errorf("%w: %w", ErrSource, err)
+	}
+	if s.KeyScheme > maxScheme {
+		return fmt.Errorf("%w: key scheme %d", ErrSource, s.KeyScheme)
 	}
 	if len(s.Tracks) > maxTracks {
 		return fmt.Errorf("%w: %d tracks", ErrSource, len(s.Tracks))
@@ -127,7 +130,9 @@ func (b *builder) usable(c cid.Cid) bool {
 	var s initSegment
 	if raw, err := b.src.Block(c); err == nil && len(raw) <= envelope.MaxInit {
 		s.size = len(raw)
-		s.info, _ = chunker.Describe(raw) // what is not understood is not described
+		if b.src.KeyScheme == 0 {
+			s.info, _ = chunker.Describe(raw) // what is not understood is not described
+		}
 	}
 	b.inits[c] = s
 	return s.size > 0
@@ -150,16 +155,21 @@ func (b *builder) track(name string, l *layout) (*built, error) {
 		t.entries = append(t.entries, f)
 		return err
 	}
-	text, err := b.small(l.list.Render())
-	if err := add("index.m3u8", text, err); err != nil {
-		return nil, err
+	sealed := b.src.KeyScheme != 0
+	if !sealed {
+		text, err := b.small(l.list.Render())
+		if err := add("index.m3u8", text, err); err != nil {
+			return nil, err
+		}
 	}
 	for _, p := range l.inits {
 		_ = add(l.initName[p.Init.String()], b.initLink(p), nil)
 	}
-	folder, err := b.segments(l)
-	if err := add("segments", folder, err); err != nil {
-		return nil, err
+	if !sealed {
+		folder, err := b.segments(l)
+		if err := add("segments", folder, err); err != nil {
+			return nil, err
+		}
 	}
 	strays, err := b.strays(l)
 	if err != nil {
@@ -202,6 +212,9 @@ func (b *builder) track(name string, l *layout) (*built, error) {
 // indexed returns the leaves that stand before a movie's chunks.
 func (b *builder) indexed(l *layout, m movie) ([]link, error) {
 	leaves := []link{b.initLink(m.init)}
+	if b.src.KeyScheme != 0 {
+		return leaves, nil // it would be of use in an MP4, which this is not
+	}
 	for leaf := range slices.Chunk(l.index(m, b.inits[m.init.Init].info), leafSize) {
 		c := rawCID(leaf)
 		if err := b.write(c, leaf); err != nil {
@@ -283,6 +296,9 @@ func (b *builder) folders(tracks []*built) ([]link, error) {
 		}
 		dir.name = t.name
 		root = append(root, dir)
+	}
+	if b.src.KeyScheme != 0 {
+		return root, nil
 	}
 	text, err := b.small(multivariant(tracks))
 	text.name = "index.m3u8"
@@ -376,8 +392,11 @@ func posterPart(tracks []*built) (best Part, ok bool) {
 // info writes info.json.
 func (b *builder) info(tracks []*built, root []link) (link, error) {
 	info := &Info{
-		Version: infoVersion, Channel: channelName(b.src.Channel), Broadcast: b.src.Broadcast, Title: strings.ToValidUTF8(b.src.Title, "\uFFFD"),
+		Version: infoVersion, Private: b.src.KeyScheme != 0, KeyScheme: b.src.KeyScheme, Channel: channelName(b.src.Channel), Broadcast: b.src.Broadcast, Title: strings.ToValidUTF8(b.src.Title, "\uFFFD"),
 		Started: b.src.Started.UTC(), Ended: b.src.Ended.UTC(),
+	}
+	if info.Private {
+		info.Version = sealedVersion
 	}
 	for _, t := range tracks {
 		info.Tracks = append(info.Tracks, t.info)

@@ -50,7 +50,7 @@ func Cut(parts []Part, from, to time.Duration) (Range, error) {
 	if to <= 0 {
 		to = math.MaxInt64
 	}
-	l := lay(parts, func(cid.Cid) bool { return true })
+	l := lay(parts, 0, func(cid.Cid) bool { return true })
 	var r Range
 	var at time.Duration
 	for _, s := range l.list.Segments {
@@ -81,11 +81,29 @@ func Cut(parts []Part, from, to time.Duration) (Range, error) {
 	return r, nil
 }
 
+// Opener opens the media of one track of a private recording.
+type Opener interface {
+	// OpenInit returns an init segment, open.
+	OpenInit(sealed []byte) ([]byte, error)
+	// OpenChunk returns the block of a chunk, open.
+	OpenChunk(epoch, seq uint64, sealed []byte) ([]byte, error)
+}
+
+// plain opens what is not sealed.
+type plain struct{}
+
+func (plain) OpenInit(b []byte) ([]byte, error)               { return b, nil }
+func (plain) OpenChunk(_, _ uint64, b []byte) ([]byte, error) { return b, nil }
+
 // ExportMP4 writes a range of one track as one fragmented MP4 whose time begins at zero, without encoding anything again:
 // the chunks as they are, but for their decode times. Seams and holes are closed up. See Cut for which chunks these are.
+// Open is nil for a public recording.
 func ExportMP4(
-	ctx context.Context, w io.Writer, parts []Part, block func(cid.Cid) ([]byte, error), from, to time.Duration,
+	ctx context.Context, w io.Writer, parts []Part, block func(cid.Cid) ([]byte, error), open Opener, from, to time.Duration,
 ) error {
+	if open == nil {
+		open = plain{}
+	}
 	r, err := Cut(parts, from, to)
 	if err != nil {
 		return err
@@ -97,6 +115,9 @@ func ExportMP4(
 	if len(init) > envelope.MaxInit {
 		return fmt.Errorf("export: %w: an init segment of %d bytes", ErrSource, len(init))
 	}
+	if init, err = open.OpenInit(init); err != nil {
+		return fmt.Errorf("export: init segment: %w", err)
+	}
 	if _, err := w.Write(init); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
@@ -107,6 +128,9 @@ func ExportMP4(
 		}
 		b, err := block(p.Block)
 		if err != nil {
+			return fmt.Errorf("export: chunk %d-%d: %w", p.Epoch, p.Seq, err)
+		}
+		if b, err = open.OpenChunk(p.Epoch, p.Seq, b); err != nil {
 			return fmt.Errorf("export: chunk %d-%d: %w", p.Epoch, p.Seq, err)
 		}
 		for _, piece := range line.Place(position(p), b) {

@@ -25,7 +25,7 @@ func seconds64(t *testing.T, s string) float64 {
 func exported(t *testing.T, r *recorder, parts []Part, from, to time.Duration) string {
 	t.Helper()
 	var file bytes.Buffer
-	if err := ExportMP4(t.Context(), &file, parts, r.blocks.get, from, to); err != nil {
+	if err := ExportMP4(t.Context(), &file, parts, r.blocks.get, nil, from, to); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "cut.mp4")
@@ -104,7 +104,7 @@ func TestExport(t *testing.T) {
 func TestExportErrors(t *testing.T) {
 	r := testPicture(t)
 	for _, span := range [][2]time.Duration{{time.Hour, 0}, {5 * time.Second, 3 * time.Second}, {time.Hour, 2 * time.Hour}} {
-		if err := ExportMP4(t.Context(), &bytes.Buffer{}, r.parts, r.blocks.get, span[0], span[1]); !errors.Is(err, ErrRange) {
+		if err := ExportMP4(t.Context(), &bytes.Buffer{}, r.parts, r.blocks.get, nil, span[0], span[1]); !errors.Is(err, ErrRange) {
 			t.Errorf("%v: %v", span, err)
 		}
 	}

@@ -288,7 +288,7 @@ func FuzzOpen(f *testing.F) {
 			t.Error(err)
 		}
 		if parts, err := parseChunks(chunks, []Link{{Cid: rawCID([]byte("init")), Size: 4}}); err == nil {
-			l := lay(parts, func(cid.Cid) bool { return true })
+			l := lay(parts, 0, func(cid.Cid) bool { return true })
 			again, err := parseChunks(encodeChunks(l), []Link{{Cid: rawCID([]byte("init")), Size: 4}})
 			if err != nil && len(l.inits) > 0 {
 				t.Fatal(err)

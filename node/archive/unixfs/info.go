@@ -14,8 +14,15 @@ import (
 	"github.com/mr-tron/base58"
 )
 
-// infoVersion is the version of info.json, and of the directory as a whole.
-const infoVersion = 1
+// infoVersion is the version of info.json, and of the directory as a whole; sealedVersion that of private recordings, which
+// one must know to be such to make anything of.
+const (
+	infoVersion   = 1
+	sealedVersion = 2
+)
+
+// maxScheme bounds Info.KeyScheme, as envelopes do.
+const maxScheme = 23
 
 // infoDomain stands before the signed bytes, so that no other signature by the channel's key passes for this one.
 const infoDomain = "murmuration recording v1\x00"
@@ -26,6 +33,8 @@ type Info struct {
 	Channel   string      `json:"channel"` // the channel's peer ID, 12D3KooW...
 	Broadcast string      `json:"broadcast"`
 	Title     string      `json:"title"`
+	Private   bool        `json:"private,omitempty"`    // its media is sealed
+	KeyScheme uint8       `json:"key_scheme,omitempty"` // how, as its envelopes' keys say; not 0 where it is private, and only there
 	Started   time.Time   `json:"started"`
 	Ended     time.Time   `json:"ended"`
 	Duration  float64     `json:"duration_s"` // of the longest track as it plays, holes closed up, in seconds
@@ -151,7 +160,7 @@ func ParseInfo(text []byte) (*Info, error) {
 	if err := json.Unmarshal(text, i); err != nil {
 		return nil, fmt.Errorf("%w: info.json: %w", ErrHostile, err)
 	}
-	if i.Version != infoVersion {
+	if i.Version != infoVersion && i.Version != sealedVersion {
 		return nil, fmt.Errorf("%w: info.json of version %d", ErrHostile, i.Version)
 	}
 	if err := i.check(); err != nil {
@@ -166,6 +175,9 @@ func (i *Info) check() error {
 	}
 	if err := envelope.CheckName(i.Broadcast); err != nil {
 		return err
+	}
+	if sealed := i.Version == sealedVersion; i.Private != sealed || (i.KeyScheme != 0) != sealed || i.KeyScheme > maxScheme {
+		return fmt.Errorf("version %d, private %v, key scheme %d", i.Version, i.Private, i.KeyScheme)
 	}
 	if len(i.Title) > maxTitle || len(i.Tracks) == 0 || len(i.Tracks) > maxTracks || i.Duration < 0 || i.Size < 0 {
 		return errors.New("out of bounds")

@@ -2,6 +2,7 @@ package unixfs
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"murmuration/playlist"
@@ -19,6 +20,7 @@ const (
 
 // layout says which chunk stands in which file of a track's folder.
 type layout struct {
+	ext      extensions
 	parts    []Part
 	inits    []Part // the first part with each init segment that is needed, in order
 	initName map[string]string
@@ -35,6 +37,22 @@ type movie struct {
 	init  Part
 	parts []int
 	marks []int // positions in parts at which a segment begins
+}
+
+// extensions are the endings of the names of files with media in them, so that nobody takes what is sealed for media.
+type extensions struct{ movie, segment string }
+
+var (
+	plainExtensions  = extensions{".mp4", ".m4s"}
+	sealedExtensions = extensions{".sealed", ".sealed"}
+)
+
+// extensionsOf returns those of a recording with a key scheme.
+func extensionsOf(scheme uint8) extensions {
+	if scheme != 0 {
+		return sealedExtensions
+	}
+	return plainExtensions
 }
 
 // numbered returns base.ext, base-2.ext, base-3.ext ... for n of 0, 1, 2 ...
@@ -84,8 +102,8 @@ func segmentLength(parts []playlist.Part) time.Duration {
 }
 
 // lay decides the files of a track. Parts without a usable init segment are strays.
-func lay(parts []Part, usable func(cid.Cid) bool) *layout {
-	l := &layout{parts: parts, initName: map[string]string{}}
+func lay(parts []Part, scheme uint8, usable func(cid.Cid) bool) *layout {
+	l := &layout{ext: extensionsOf(scheme), parts: parts, initName: map[string]string{}}
 	list := bare(parts)
 	for i, p := range parts {
 		if !p.Init.Defined() || !usable(p.Init) || !p.Block.Defined() {
@@ -120,14 +138,14 @@ func lay(parts []Part, usable func(cid.Cid) bool) *layout {
 
 func (l *layout) addInit(name string, p Part) {
 	if _, known := l.initName[name]; !known {
-		l.initName[name] = numbered("init", ".mp4", len(l.inits))
+		l.initName[name] = numbered("init", l.ext.movie, len(l.inits))
 		l.inits = append(l.inits, p)
 	}
 }
 
 func (l *layout) strayName(run []int) string {
 	first, last := l.parts[run[0]], l.parts[run[len(run)-1]]
-	return playlist.SegmentURI(first.Epoch, first.Seq, last.Seq)
+	return strings.TrimSuffix(playlist.SegmentURI(first.Epoch, first.Seq, last.Seq), plainExtensions.segment) + l.ext.segment
 }
 
 func consecutive(a, b Part) bool { return a.Epoch == b.Epoch && a.Seq+1 == b.Seq && a.Block.Defined() }
@@ -136,7 +154,7 @@ func consecutive(a, b Part) bool { return a.Epoch == b.Epoch && a.Seq+1 == b.Seq
 func (l *layout) addSegment(s playlist.VODSegment) {
 	n := len(l.movies)
 	if n == 0 || !l.goesOn(l.movies[n-1], s.From) {
-		l.movies = append(l.movies, movie{name: numbered("recording", ".mp4", n), init: l.parts[s.From]})
+		l.movies = append(l.movies, movie{name: numbered("recording", l.ext.movie, n), init: l.parts[s.From]})
 		n++
 	}
 	m := &l.movies[n-1]

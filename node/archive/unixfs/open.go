@@ -21,6 +21,7 @@ type opener struct {
 	derived blocksOf           // what can be told without asking: nodes over chunks that are known
 	bytes   int64
 	fetches int
+	scheme  uint8 // of the keys that the media is sealed with; zero: it is plain
 	leaves  int
 	chunks  int
 	files   []ViewFile
@@ -64,6 +65,7 @@ func (o *opener) open(ctx context.Context, root cid.Cid) (*View, error) {
 	if v.Info, err = ParseInfo(text); err != nil {
 		return nil, err
 	}
+	o.scheme = v.Info.KeyScheme
 	if err := v.Info.lists(entries); err != nil {
 		return nil, err
 	}
@@ -117,7 +119,7 @@ func (i *Info) lists(entries map[string]link) error {
 func (o *opener) track(ctx context.Context, info TrackInfo, folder map[string]link) (*TrackView, error) {
 	t := &TrackView{Info: info}
 	for n := 0; n < maxInits; n++ {
-		e, ok := folder[numbered("init", ".mp4", n)]
+		e, ok := folder[numbered("init", extensionsOf(o.scheme).movie, n)]
 		if !ok {
 			break
 		}
@@ -136,7 +138,7 @@ func (o *opener) track(ctx context.Context, info TrackInfo, folder map[string]li
 	if o.chunks += len(t.Parts); o.chunks > maxChunks {
 		return nil, hostile("over %d chunks", maxChunks)
 	}
-	l := lay(t.Parts, func(cid.Cid) bool { return true })
+	l := lay(t.Parts, o.scheme, func(cid.Cid) bool { return true })
 	t.List = l.list
 	if len(l.movies) == 0 {
 		return nil, hostile("nothing to play")
@@ -148,6 +150,9 @@ func (o *opener) track(ctx context.Context, info TrackInfo, folder map[string]li
 	}
 	if err := o.strays(ctx, folder, l); err != nil {
 		return nil, fmt.Errorf("strays: %w", err)
+	}
+	if o.scheme != 0 {
+		return t, nil
 	}
 	derive := writer{done: map[cid.Cid]bool{}, put: func(c cid.Cid, b []byte) error {
 		o.derived[c] = b
@@ -196,6 +201,12 @@ func (o *opener) movie(ctx context.Context, folder map[string]link, l *layout, m
 
 // indexed checks the index of an MP4: what it must be follows from the chunks and the init segment.
 func (o *opener) indexed(ctx context.Context, leaves []link, l *layout, m movie) error {
+	if o.scheme != 0 {
+		if len(leaves) > 0 {
+			return hostile("a sealed recording with an index")
+		}
+		return nil
+	}
 	init, err := o.fetch(ctx, []cid.Cid{m.init.Init})
 	if err != nil {
 		return err
@@ -310,7 +321,7 @@ func (o *opener) rest(ctx context.Context, path string, folder map[string]link) 
 		switch {
 		case e.name == "strays":
 			err = o.derivedFolder(ctx, path, folder, e.name)
-		case strings.HasSuffix(e.name, ".mp4"):
+		case strings.HasSuffix(e.name, extensionsOf(o.scheme).movie):
 			err = o.over(ctx, path, e)
 		default:
 			limit := maxStill

@@ -50,7 +50,7 @@ func TestRestart(t *testing.T) {
 			parts[i].DecodeTime += end
 		}
 	}
-	if l := lay(parts, func(cid.Cid) bool { return true }); len(l.movies) != 1 || len(l.list.Segments) == 0 {
+	if l := lay(parts, 0, func(cid.Cid) bool { return true }); len(l.movies) != 1 || len(l.list.Segments) == 0 {
 		t.Errorf("%d MP4s where the timeline goes on", len(l.movies))
 	}
 }

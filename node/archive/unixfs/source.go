@@ -29,6 +29,10 @@ type Source struct {
 	Broadcast, Title string
 	Started, Ended   time.Time
 
+	// KeyScheme is how the media is sealed, as the envelopes' keys say: zero, it is not. A sealed recording's directory has
+	// neither playlists nor segments nor posters, and no file in it has the name of one with media.
+	KeyScheme uint8
+
 	// Tracks with their chunks. Tracks without chunks are left out.
 	Tracks []Track
 

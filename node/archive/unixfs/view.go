@@ -27,8 +27,8 @@ type TrackView struct {
 	Info     TrackInfo
 	Parts    []Part          // chunks and end marks that are here, ascending
 	List     *playlist.VOD   // how Parts make segments
-	Playlist *playlist.Media // index.m3u8 as it stands there
-	Inits    []Link          // init.mp4, init-2.mp4 ...
+	Playlist *playlist.Media // index.m3u8 as it stands there; nil in a private recording, which has none
+	Inits    []Link          // init.mp4, init-2.mp4 ..., or init.sealed ...
 }
 
 // ViewFile is a file of a view.
