@@ -2,7 +2,8 @@
 // It holds no code itself; it is the map of the house. In reading order:
 //
 //   - chunker: access units (pictures, audio frames) become CMAF chunks of about 250 ms, each one IPLD block.
-//     chunker/envelope is the signed description of a chunk; chunker/FORMAT.md specifies both.
+//     chunker/envelope is the signed description of a chunk, chunker/seal encrypts those of private broadcasts;
+//     chunker/FORMAT.md specifies all three.
 //   - mesh: how chunks spread between peers: the libp2p host, the topics, what is accepted and forwarded, the log
 //     protocol for what was missed, links, the channel's record. mesh/PROTOCOL.md specifies it. mesh/episub is the
 //     dissemination protocol as a state machine without I/O; mesh/EPISUB.md specifies that.

@@ -5,13 +5,17 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"murmuration/chunker/seal"
+	"murmuration/node/archive"
 	"murmuration/node/ingest"
 	"murmuration/node/shim"
 )
@@ -219,5 +223,173 @@ func TestPrivate(t *testing.T) {
 	}
 	if bytes.Contains(kept.Block, []byte("moof")) || bytes.Contains(kept.Block, []byte("mdat")) {
 		t.Error("the seed has media in the clear")
+	}
+}
+
+// TestPrivateRecorded ends a private broadcast: its recording is sealed, the channel's record marks it, webhooks hear of it
+// without its key, and the next run of the origin plays it by its keyring, which a seed has not.
+func TestPrivateRecorded(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var heard []string
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		heard = append(heard, string(b))
+	}))
+	defer hook.Close()
+	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Webhooks: []string{hook.URL}}
+	o := newOrigin(t, cfg)
+	stopOrigin := run(t, o)
+	c := newClient(t, o)
+	b := c.do("POST", "broadcasts", `{"title":"Board meeting","private":true}`, 201)
+	stop := feedPrivate(t, o, b.ID)
+	until(t, o.PageURL(), "some of the talk", func(s shim.Status) bool { return recorded(s) > 2 })
+	c.do("DELETE", "broadcasts/"+b.ID, "", 204)
+	stop()
+	s := until(t, o.PageURL(), "its recording", func(s shim.Status) bool { return len(s.Recordings) == 1 && s.Recordings[0].Root != "" })
+	if r := s.Recordings[0]; !r.Private || r.Locked != "" || r.Poster != "" || r.URL != "/b/"+b.ID+"/index.m3u8" {
+		t.Errorf("status: %+v", r)
+	}
+	root := s.Recordings[0].Root
+	var kept KeptRecording
+	c.into(&kept, "GET", "recordings/"+b.ID, "", 200)
+	if !kept.Private || kept.MP4 != "" || kept.Poster != "" || kept.CAR == "" {
+		t.Errorf("API: %+v", kept)
+	}
+	rec, ok := o.feed.Latest()
+	if !ok || len(rec.Broadcasts) != 1 || !rec.Broadcasts[0].Private || rec.Broadcasts[0].Tracks[0].Codecs == "" {
+		t.Errorf("the channel's record: %+v", rec.Broadcasts)
+	}
+	until(t, o.PageURL(), "it in the record", func(shim.Status) bool {
+		rec, _ := o.feed.Latest()
+		return len(rec.Recordings) == 1 && rec.Recordings[0].Private
+	})
+
+	// A seed fetches it whole and shows nothing of it.
+	seed, err := NewSeed(SeedConfig{Config: local(t, "seed"), Links: []string{o.Link()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, seed)
+	s = until(t, seed.PageURL(), "it at the seed", func(s shim.Status) bool { return len(s.Recordings) == 1 && s.Recordings[0].State == "finished" })
+	if r := s.Recordings[0]; !r.Private || !strings.Contains(r.Locked, "needs the link") || r.Poster != "" {
+		t.Errorf("the seed's status: %+v", r)
+	}
+	for _, path := range []string{"index.m3u8", "live.mp4", "main/index.m3u8"} {
+		if code, _, text := ask(t, seed.PageURL()+"b/"+b.ID+"/"+path, nil); code != 403 || !strings.Contains(text, "needs the link with its key") {
+			t.Errorf("at the seed, %s: %d %q", path, code, text)
+		}
+	}
+	for _, file := range []string{"recording.sealed", "init.sealed"} {
+		code, h, text := ask(t, seed.PageURL()+"ipfs/"+root+"/"+file, nil)
+		if kind := h.Get("Content-Type"); code != 200 || strings.HasPrefix(kind, "video/") || strings.HasPrefix(kind, "audio/") || strings.Contains(text, "moov") {
+			t.Errorf("%s: %d %s", file, code, kind)
+		}
+	}
+	for _, file := range []string{"recording.mp4", "index.m3u8", "poster.mp4", "init.mp4"} {
+		if code, _, _ := ask(t, seed.PageURL()+"ipfs/"+root+"/"+file, nil); code != 404 {
+			t.Errorf("%s: %d", file, code)
+		}
+	}
+
+	stopOrigin()
+	mu.Lock()
+	for _, text := range heard {
+		if !strings.Contains(text, `"private":true`) || strings.Contains(text, "k=") {
+			t.Errorf("a webhook heard %s", text)
+		}
+	}
+	if len(heard) != 4 {
+		t.Errorf("%d events", len(heard))
+	}
+	mu.Unlock()
+
+	o = newOrigin(t, cfg)
+	run(t, o)
+	if text := get(t, o.PageURL()+"b/"+b.ID+"/main/index.m3u8"); !strings.Contains(text, "#EXT-X-ENDLIST") {
+		t.Errorf("the next run's list:\n%s", text)
+	}
+	if text := get(t, o.PageURL()+"b/"+b.ID+"/live.mp4"); !strings.Contains(text, "moov") || !strings.Contains(text, "moof") {
+		t.Error("the next run plays no media")
+	}
+}
+
+// TestPrivateKeyGone restarts an origin in the middle of a private broadcast without its keyring: it ends what it cannot go
+// on with, and does not go on in public.
+func TestPrivateKeyGone(t *testing.T) {
+	t.Parallel()
+	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Grace: time.Hour}
+	o := newOrigin(t, cfg)
+	stopOrigin := run(t, o)
+	c := newClient(t, o)
+	b := c.do("POST", "broadcasts", `{"private":true}`, 201)
+	stop := feedPrivate(t, o, b.ID)
+	until(t, o.PageURL(), "some of the talk", func(s shim.Status) bool { return recorded(s) > 1 })
+	again := OriginConfig{Config: local(t, "again"), RTMP: "127.0.0.1:0", Grace: time.Hour}
+	if out, err := exec.Command("cp", "-a", cfg.Dir, again.Dir).CombinedOutput(); err != nil { // what a killed process leaves
+		t.Fatalf("%v: %s", err, out)
+	}
+	stop()
+	stopOrigin()
+	if err := os.Remove(filepath.Join(again.Dir, keyringFile)); err != nil {
+		t.Fatal(err)
+	}
+	o, c = apiOrigin(t, again)
+	if list := c.list(""); len(list) != 0 {
+		t.Errorf("gone on with: %+v", list)
+	}
+	s := until(t, o.PageURL(), "the recording", func(s shim.Status) bool { return len(s.Recordings) == 1 && s.Recordings[0].State == "finished" })
+	if r := s.Recordings[0]; !r.Private || r.Locked == "" {
+		t.Errorf("%+v", r)
+	}
+	if code, _, _ := ask(t, o.PageURL()+"b/"+b.ID+"/index.m3u8", nil); code != 403 {
+		t.Errorf("its list: %d", code)
+	}
+}
+
+// TestPrivatePassedOver follows a channel on which a private broadcast begins while a public one is on: who has no key stays
+// with what is public, and who was given the key once goes on to the private one.
+func TestPrivatePassedOver(t *testing.T) {
+	t.Parallel()
+	o, c := apiOrigin(t, OriginConfig{Title: "Stage"})
+	stop := feed(o)
+	defer stop()
+	public := live(until(t, o.PageURL(), "the talk at the origin", func(s shim.Status) bool { return live(s) != "" }))
+	b := c.do("POST", "broadcasts", `{"title":"Board meeting","private":true}`, 201)
+	link, err := parseLink(b.Link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := newTold()
+	cfg := local(t, "viewer")
+	cfg.Tell = said.tell
+	v, err := NewViewer(ViewerConfig{Config: cfg, Link: o.Link()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, v)
+	until(t, v.PageURL(), "the public talk", func(s shim.Status) bool { return live(s) == public })
+
+	cfg = local(t, "insider")
+	if err := openRing(t, cfg.Dir).keep(archive.Key{Channel: link.Channel, Broadcast: b.ID}, seal.Secret(link.Key)); err != nil {
+		t.Fatal(err)
+	}
+	insider, err := NewViewer(ViewerConfig{Config: cfg, Link: o.Link()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, insider)
+	feedPrivate(t, o, b.ID)
+	until(t, insider.PageURL(), "the private talk", func(s shim.Status) bool { return live(s) == b.ID })
+	if line := said.until(t, "private"); !strings.Contains(line, "Board meeting") {
+		t.Errorf("said %q", line)
+	}
+	if s := v.status(); len(s.Broadcasts) != 1 || s.Broadcasts[0].ID != public {
+		t.Errorf("the viewer went to %+v", s.Broadcasts)
 	}
 }

@@ -40,6 +40,7 @@ type stream struct {
 	size     int // bytes of a block
 	interval uint64
 	init     []byte
+	scheme   uint8 // of a private broadcast's keys
 	cids     []cid.Cid
 	random   *rand.ChaCha8
 }
@@ -60,6 +61,7 @@ func (s *stream) make(t testing.TB, flags envelope.Flags) envelope.Chunk {
 		Broadcast: s.key.Broadcast, Track: s.track, Epoch: s.epoch, Seq: s.seq,
 		Timescale: 90000, DecodeTime: s.seq * 22500, Duration: 22500, PartTarget: 22680, Flags: flags,
 		Captured: noon.Add(time.Duration(s.epoch-1_790_000_000)*time.Hour + time.Duration(s.seq)*chunkTime), Init: envelope.RawCID(s.init),
+		Key: envelope.Key{Scheme: s.scheme},
 	}
 	for i := uint64(1); i <= s.seq && len(e.Previous) < envelope.MaxPrevious; i *= 2 {
 		if n := len(s.cids) - int(i); n >= 0 {
