@@ -31,7 +31,7 @@ type follower struct {
 
 	mu       sync.Mutex
 	watching map[string]*watch
-	missed   map[string]bool // private broadcasts that the human was told of
+	missed   map[string]bool // private broadcasts that the human was told of; of run's goroutine
 	wg       sync.WaitGroup
 }
 
@@ -49,7 +49,7 @@ func (p *participant) follow(link mesh.Link, all bool) (*follower, error) {
 		return nil, err
 	}
 	return &follower{
-		participant: p, link: link, feed: feed, all: all, watching: map[string]*watch{},
+		participant: p, link: link, feed: feed, all: all, watching: map[string]*watch{}, missed: map[string]bool{},
 		keep: p.library.keeper(link.Channel, p.cfg.Tell, p.shim.Changed),
 	}, nil
 }
@@ -105,7 +105,7 @@ func (f *follower) update(ctx context.Context, rec mesh.Record) {
 			f.retitle(b.ID, b.Title)
 		}
 	}
-	if current, ok := f.current(rec); ok && f.link.Broadcast == "" && !f.all {
+	if current, ok := f.current(rec); ok {
 		f.watch(ctx, current)
 	}
 	f.mu.Lock()
@@ -124,29 +124,34 @@ func (f *follower) update(ctx context.Context, rec mesh.Record) {
 
 // current returns what is on for who watches here: private broadcasts whose key is not here are passed over, which is said.
 func (f *follower) current(rec mesh.Record) (mesh.BroadcastInfo, bool) {
+	if f.link.Broadcast != "" || f.all {
+		return mesh.BroadcastInfo{}, false
+	}
 	shown := rec
 	shown.Broadcasts = nil
+	var apart []mesh.BroadcastInfo
 	for _, b := range rec.Broadcasts {
 		if f.canOpen(rec.Channel, b) {
 			shown.Broadcasts = append(shown.Broadcasts, b)
-		} else if b.Live() && f.link.Broadcast == "" && !f.all {
-			f.miss(b)
+		} else if b.Live() {
+			apart = append(apart, b)
 		}
 	}
+	f.passOver(apart)
 	return shown.Current()
 }
 
-// miss says, once, that a private broadcast is on.
-func (f *follower) miss(b mesh.BroadcastInfo) {
-	f.mu.Lock()
-	told := f.missed[b.ID]
-	if f.missed == nil {
-		f.missed = map[string]bool{}
-	}
-	f.missed[b.ID] = true
-	f.mu.Unlock()
-	if !told {
-		f.cfg.Tell(fmt.Sprintf("%q (%s) is on, and %v", b.Title, b.ID, errNoKey))
+// passOver tells the page which private broadcasts are on, and the human of each once.
+func (f *follower) passOver(apart []mesh.BroadcastInfo) {
+	f.participant.mu.Lock()
+	f.apart = apart
+	f.participant.mu.Unlock()
+	for _, b := range apart {
+		if !f.missed[b.ID] {
+			f.missed[b.ID] = true
+			f.cfg.Tell(fmt.Sprintf("%q (%s) is on, and %v", b.Title, b.ID, errNoKey))
+			f.shim.Changed()
+		}
 	}
 }
 

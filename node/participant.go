@@ -41,6 +41,7 @@ type participant struct {
 	link    mesh.Link                       // to hand out
 	titles  map[string]string               // of broadcasts whose title has changed, by id
 	opened  map[archive.Key]*shim.Broadcast // recordings that are open on the local face
+	apart   []mesh.BroadcastInfo            // private broadcasts that are on and were passed over
 	files   []string                        // by which programs on this machine find it
 }
 

@@ -147,3 +147,10 @@ func keyOf(text string, b archive.Key) (*keyring, error) {
 	keys := &keyring{held: map[archive.Key]seal.Secret{}}
 	return keys, keys.hold(b, link.Key)
 }
+
+// passedOver returns the private broadcasts that are on and cannot be shown.
+func (p *participant) passedOver() []mesh.BroadcastInfo {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.apart
+}

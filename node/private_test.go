@@ -389,7 +389,10 @@ func TestPrivatePassedOver(t *testing.T) {
 	if line := said.until(t, "private"); !strings.Contains(line, "Board meeting") {
 		t.Errorf("said %q", line)
 	}
-	if s := v.status(); len(s.Broadcasts) != 1 || s.Broadcasts[0].ID != public {
+	s := until(t, v.PageURL(), "it on the page", func(s shim.Status) bool { return len(s.Broadcasts) == 2 })
+	if on, off := s.Broadcasts[0], s.Broadcasts[1]; on.ID != public || on.Locked != "" || off.ID != b.ID || off.Locked == "" || len(off.Tracks) > 0 {
 		t.Errorf("the viewer went to %+v", s.Broadcasts)
 	}
+	c.do("DELETE", "broadcasts/"+b.ID, "", 204)
+	until(t, v.PageURL(), "it off the page", func(s shim.Status) bool { return len(s.Broadcasts) == 1 && live(s) == public })
 }

@@ -39,6 +39,11 @@ func (p *participant) status() shim.Status {
 			Agent: peer.Agent, ReceivedBytes: uint64(peer.Received), SentBytes: uint64(peer.Sent),
 		})
 	}
+	for _, b := range p.passedOver() {
+		s.Broadcasts = append(s.Broadcasts, shim.BroadcastStatus{
+			ID: b.ID, Title: b.Title, State: shim.StateWaiting, Started: b.Started, Private: true, Locked: errNoKey.Error(),
+		})
+	}
 	p.retitled(s.Broadcasts)
 	p.library.tell(&s, channel)
 	for i := range s.Broadcasts {

@@ -46,7 +46,7 @@
   function pick(broadcasts) {
     const rank = { live: 2, waiting: 1, ended: 0 };
     return broadcasts
-      .filter((b) => (b.tracks || []).length > 0)
+      .filter((b) => (b.tracks || []).length > 0 && !b.locked)
       .sort((a, b) => rank[b.state] - rank[a.state] || (a.id < b.id ? 1 : -1))[0];
   }
 
@@ -55,7 +55,8 @@
     say("title", (b && b.title) || s.title || "Murmuration");
     const states = { live: "Live", waiting: "Interrupted", ended: "Ended" };
     say("state", b ? states[b.state] || b.state : "Waiting for the broadcast");
-    say("help", !b ? "It begins here by itself." : b.state === "waiting" ? "The picture returns by itself." : "");
+    const locked = !b && (s.broadcasts || []).find((x) => x.locked && x.state !== "ended");
+    say("help", locked ? `${locked.title} is ${locked.locked}.` : !b ? "It begins here by itself." : b.state === "waiting" ? "The picture returns by itself." : "");
     const sum = (name) => (b ? b.tracks.reduce((n, t) => n + ((t.chunks || {})[name] || 0), 0) : 0);
     say("received", String(sum("received") || sum("published")));
     say("relayed", String(sum("relayed")));

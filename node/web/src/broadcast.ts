@@ -5,9 +5,9 @@ import { type Broadcast, type Recording, type Status, hasMedia } from "./status"
 
 /**
  * What the page tells the viewer. "interrupted": it had begun, and nothing new arrives. "recording": one is asked for.
- * "unknown": one that nobody has told of.
+ * "unknown": one that nobody has told of. "locked": what is on, or asked for, is private, and its key is not here.
  */
-export type ViewState = "connecting" | "offline" | "waiting" | "live" | "interrupted" | "ended" | "recording" | "unknown";
+export type ViewState = "connecting" | "offline" | "waiting" | "live" | "interrupted" | "ended" | "recording" | "unknown" | "locked";
 
 export type Decision =
   | { action: "stay" }
@@ -22,7 +22,7 @@ function newest(bs: Broadcast[]): Broadcast | undefined {
 
 /** The broadcast to show to somebody who comes now: what is live, else what was interrupted, else the last one. */
 export function pick(status: Status): Broadcast | undefined {
-  const playable = status.broadcasts.filter(hasMedia);
+  const playable = status.broadcasts.filter((b) => hasMedia(b) && b.locked === "");
   for (const state of ["live", "waiting", "ended"] as const) {
     const b = newest(playable.filter((x) => x.state === state));
     if (b) return b;
@@ -83,6 +83,8 @@ export type Asked =
   /** A recording's address, but it is still on. */
   | { what: "broadcast"; broadcast: Broadcast }
   | { what: "recording"; recording: Recording }
+  /** A recording that cannot be shown here. */
+  | { what: "locked"; recording: Recording }
   /** Not told of, or not yet. */
   | { what: "unknown" };
 
@@ -90,10 +92,11 @@ export type Asked =
 export function asked(status: Status, route: Route): Asked {
   const id = route.show === "recording" ? route.broadcast : status.role === "replay" ? status.recordings[0]?.broadcast : undefined;
   if (id === undefined) return { what: "live" };
-  const on = status.broadcasts.find((b) => b.id === id && b.state !== "ended" && hasMedia(b));
+  const on = status.broadcasts.find((b) => b.id === id && b.state !== "ended" && hasMedia(b) && b.locked === "");
   if (on) return { what: "broadcast", broadcast: on };
   const recording = status.recordings.find((r) => r.broadcast === id);
-  return recording ? { what: "recording", recording } : { what: "unknown" };
+  if (!recording) return { what: "unknown" };
+  return { what: recording.locked === "" ? "recording" : "locked", recording };
 }
 
 /** What is on now, for the way back from a recording. */
@@ -115,8 +118,9 @@ export interface Surroundings {
 export function viewState({ connected, status, current, quietMs, asked = "live" }: Surroundings): ViewState {
   if (!status) return "connecting";
   if (!connected) return "offline";
-  if (asked === "recording" || asked === "unknown") return asked;
+  if (asked === "recording" || asked === "unknown" || asked === "locked") return asked;
   const b = status.broadcasts.find((x) => x.id === current) ?? pick(status);
+  if (!b && status.broadcasts.some((x) => x.locked !== "" && x.state !== "ended")) return "locked";
   if (!b) return status.broadcasts.some((x) => x.state === "ended") ? "ended" : "waiting";
   if (b.state === "ended") return "ended";
   if (!hasMedia(b)) return "waiting";

@@ -28,6 +28,7 @@ export function factsLine(r: Recording): string {
 const chunkS = 0.25;
 
 export function stateLine(r: Recording): string {
+  if (r.locked !== "") return "Private: it plays with the link that has its key";
   const lost = r.missing > 0 ? `about ${span(Math.max(1, r.missing * chunkS))} missing` : "";
   switch (r.state) {
     case "live":

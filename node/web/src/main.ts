@@ -127,6 +127,11 @@ function follow(s: Status): void {
       if (!recorded || current !== wish.recording.broadcast) loadRecording(wish.recording);
       offered = null;
       return;
+    case "locked":
+      unload();
+      offered = null;
+      fresh = false;
+      return;
     case "unknown":
       if (current !== (route.show === "recording" ? route.broadcast : "")) unload();
       offered = null;
@@ -168,7 +173,7 @@ function render(): void {
   const here = performance.now();
   quietMs = b ? pulse.quiet(b, here) : 0;
   state = viewState({ connected, status, current, quietMs, asked: wish.what });
-  const recording = wish.what === "recording" ? wish.recording : null;
+  const recording = wish.what === "recording" || wish.what === "locked" ? wish.recording : null;
 
   const title = (recording ? nameOf(recording) : b?.title) || status?.title || "Murmuration";
   say(byId("title"), title);

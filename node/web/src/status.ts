@@ -51,6 +51,8 @@ export interface Broadcast {
   state: BroadcastState;
   started: number | null;
   playlist: string;
+  /** Why it cannot be shown here, as where the key of a private one is missing; "" where it can. */
+  locked: string;
   tracks: Track[];
 }
 
@@ -97,6 +99,8 @@ export interface Recording {
   url: string;
   /** Path of a picture or of a small film, "" where there is none. */
   poster: string;
+  /** As a broadcast's. */
+  locked: string;
 }
 
 export interface Store {
@@ -196,6 +200,7 @@ function broadcast(b: Fields): Broadcast {
     state: state === "live" || state === "ended" ? state : "waiting",
     started: moment(b.started),
     playlist: localPath(b.playlist) || `/b/${encodeURIComponent(id)}/index.m3u8`,
+    locked: text(b.locked),
     tracks: list(b.tracks).map(track),
   };
 }
@@ -234,6 +239,7 @@ function recording(r: Fields): Recording {
     replicas: count(r.replicas),
     url: localPath(r.url) || `/b/${encodeURIComponent(id)}/index.m3u8`,
     poster: localPath(r.poster),
+    locked: text(r.locked),
   };
 }
 

@@ -20,6 +20,7 @@ export const stateWord: Record<ViewState, string> = {
   ended: "Ended",
   recording: "Recording",
   unknown: "Not known here",
+  locked: "Private",
 };
 
 /** What stands in place of the picture when there is none. */
@@ -41,6 +42,11 @@ export function veil(state: ViewState, status: Status | null): Veil {
       return { title: "The end", text: "" };
     case "unknown":
       return { title: "Nobody has told of this recording yet", text: "It plays here as soon as the channel lists it, or somebody who has it is found." };
+    case "locked":
+      return {
+        title: "This broadcast is private",
+        text: status?.role === "seed" ? "It is carried and kept here, and shown to those who have the link with its key." : "It plays with the link that has its key (k=…).",
+      };
     case "live":
       return { title: "", text: "" };
   }

@@ -3,7 +3,7 @@ import { Pulse, asked, decide, newborn, onAir, pick, quietAfterMs, viewState } f
 import { parseRoute } from "../src/route";
 import { type Status, parseStatus } from "../src/status";
 
-/** "a:live b:ended c:waiting!" where ! marks a broadcast without media yet. */
+/** "a:live b:ended c:waiting! d:waiting?" where ! marks a broadcast without media yet, ? a private one without its key. */
 const status = (spec: string): Status => parseStatus(raw(spec));
 
 function raw(spec: string): object {
@@ -14,7 +14,7 @@ function raw(spec: string): object {
       .map((w) => {
         const [id, state] = w.split(":") as [string, string];
         const empty = state.endsWith("!");
-        return { id, state: state.replace("!", ""), tracks: empty ? [] : [{ name: "main", epoch: 1, newest_seq: 1, chunks: { received: 1 } }] };
+        return { id, state: state.replace(/[!?]/, ""), locked: state.endsWith("?") ? "private" : "", tracks: empty ? [] : [{ name: "main", epoch: 1, newest_seq: 1, chunks: { received: 1 } }] };
       }),
   };
 }
@@ -29,6 +29,8 @@ describe("pick", () => {
     ["a:waiting b:ended", "a"],
     ["a:ended b:ended", "b"],
     ["a:ended b:live!", "a"],
+    ["a:live b:live?", "a"],
+    ["a:waiting?", undefined],
   ])("of %j takes %s", (spec, want) => expect(pick(status(spec))?.id).toBe(want));
 });
 
@@ -140,4 +142,22 @@ it("knows a broadcast that has only just begun", () => {
   expect(of("live", "2026-01-01T10:30:00Z")).toBe(false);
   expect(of("ended", "2026-01-01T10:00:01Z")).toBe(false);
   expect(of("live")).toBe(false);
+});
+
+describe("what is private, without its key,", () => {
+  const of = (spec: string) => viewState({ connected: true, status: status(spec), current: "", quietMs: 0 });
+
+  it.each([
+    ["a:waiting?", "locked"],
+    ["a:ended b:waiting?", "ended"],
+    ["a:live b:waiting?", "live"],
+    ["a:ended?", "ended"],
+  ])("beside %j gives %s", (spec, want) => expect(of(spec)).toBe(want));
+
+  it("is not played when its recording is asked for", () => {
+    const s = parseStatus({ broadcasts: [{ id: "b", state: "waiting", locked: "private", tracks: [{ chunks: { received: 1 } }] }], recordings: [{ broadcast: "b", locked: "private" }] });
+    const found = asked(s, { show: "recording", broadcast: "b" });
+    expect(found.what).toBe("locked");
+    expect(viewState({ connected: true, status: s, current: "", quietMs: 0, asked: found.what })).toBe("locked");
+  });
 });

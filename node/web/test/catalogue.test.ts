@@ -25,6 +25,7 @@ describe("stateLine", () => {
   it.each([
     [{ state: "live", missing: 4 }, "Being recorded now"],
     [{ state: "live", full: true }, "The disk is full: what comes is not kept"],
+    [{ state: "finished", locked: "private" }, "Private: it plays with the link that has its key"],
     [{ state: "partial" }, "Incomplete"],
     [{ state: "partial", missing: 8 }, "Incomplete: about 2 seconds missing"],
     [{ state: "finished" }, "Kept here, complete"],

@@ -56,11 +56,11 @@ describe("parseStatus", () => {
 describe("recordings, stripes and the store", () => {
   it("reads what the node writes", () => {
     const s = parseStatus({
-      recordings: [{ broadcast: "r", title: "Talk", started: "2026-11-22T10:00:00Z", duration_s: 61.5, bytes: 7, root: "bafy", state: "finished", pinned: true, missing: 2, full: false, replicas: 3, url: "/b/r/index.m3u8", poster: "/ipfs/bafy/poster.mp4" }],
+      recordings: [{ broadcast: "r", title: "Talk", started: "2026-11-22T10:00:00Z", duration_s: 61.5, bytes: 7, root: "bafy", state: "finished", pinned: true, missing: 2, full: false, replicas: 3, url: "/b/r/index.m3u8", poster: "/ipfs/bafy/poster.mp4", locked: "private" }],
       store: { bytes: 1, quota_bytes: 2, free_bytes: 3, recordings: 4 },
       broadcasts: [{ id: "b", tracks: [{ stripes: [{ parent: "p", age_ms: 41.5, children: 2 }, { parent: "" }] }] }],
     });
-    expect(s.recordings).toEqual([{ broadcast: "r", title: "Talk", started: Date.UTC(2026, 10, 22, 10), durationS: 61.5, bytes: 7, root: "bafy", state: "finished", pinned: true, missing: 2, full: false, replicas: 3, url: "/b/r/index.m3u8", poster: "/ipfs/bafy/poster.mp4" }]);
+    expect(s.recordings).toEqual([{ broadcast: "r", title: "Talk", started: Date.UTC(2026, 10, 22, 10), durationS: 61.5, bytes: 7, root: "bafy", state: "finished", pinned: true, missing: 2, full: false, replicas: 3, url: "/b/r/index.m3u8", poster: "/ipfs/bafy/poster.mp4", locked: "private" }]);
     expect(s.store).toEqual({ bytes: 1, quotaBytes: 2, freeBytes: 3, recordings: 4, full: false });
     expect(s.broadcasts[0]?.tracks[0]?.stripes).toEqual([{ parent: "p", ageMs: 41.5, children: 2 }, { parent: "", ageMs: 0, children: 0 }]);
   });

@@ -33,6 +33,8 @@ describe("advice", () => {
 it("tells a lonely viewer from one who waits", () => {
   expect(veil("waiting", alone).title).toMatch(/Looking/);
   expect(veil("waiting", among).title).toMatch(/Waiting/);
+  expect(veil("locked", among).text).toMatch(/link that has its key/);
+  expect(veil("locked", parseStatus({ role: "seed" })).text).toMatch(/carried and kept/);
 });
 
 it("says how long it has been", () => {
