@@ -174,6 +174,7 @@ func (o *Origin) start() (err error) {
 // before.
 func (o *Origin) begin() error {
 	o.resumeSaved()
+	o.endUnsaved()
 	o.finishLeft()
 	return o.announce()
 }

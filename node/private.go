@@ -36,6 +36,26 @@ func (o *Origin) secretOf(n newcomer) (*seal.Secret, error) {
 	return &s, o.secrets.keep(b, s)
 }
 
+// endUnsaved ends the private broadcasts of the last run whose new epoch cannot be written down: after another crash it might
+// begin a second time, and two chunks would be sealed with the same piece of keystream, which gives both away.
+func (o *Origin) endUnsaved() {
+	o.announcing.Lock()
+	err := o.save()
+	o.announcing.Unlock()
+	if err == nil {
+		return
+	}
+	for _, b := range o.all() {
+		if b.secret == nil || !b.isLive() {
+			continue
+		}
+		o.log.Warn("a private broadcast of the last run is not gone on with", "broadcast", b.id, "err", err)
+		if err := o.end(b); err != nil {
+			o.log.Warn("ending a broadcast of the last run", "broadcast", b.id, "err", err)
+		}
+	}
+}
+
 // sealer returns what makes a track of the broadcast private; nil where it is public.
 func (b *broadcast) sealer(track string) chunker.Sealer {
 	if b.secret == nil {

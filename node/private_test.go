@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -395,4 +396,32 @@ func TestPrivatePassedOver(t *testing.T) {
 	}
 	c.do("DELETE", "broadcasts/"+b.ID, "", 204)
 	until(t, v.PageURL(), "it off the page", func(s shim.Status) bool { return len(s.Broadcasts) == 1 && live(s) == public })
+}
+
+// TestPrivateUnsaved: a private broadcast whose epoch cannot be written down is ended at a restart, a public one goes on.
+func TestPrivateUnsaved(t *testing.T) {
+	t.Parallel()
+	o, c := apiOrigin(t, OriginConfig{})
+	private := c.do("POST", "broadcasts", `{"private":true}`, 201)
+	public := c.do("POST", "broadcasts", `{}`, 201)
+	path := filepath.Join(o.dir, savedFile)
+	if err := errors.Join(os.Remove(path), os.MkdirAll(filepath.Join(path, "in the way"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	o.endUnsaved()
+	if b := c.do("GET", "broadcasts/"+private.ID, "", 200); b.State != stateWaiting {
+		t.Errorf("nothing has changed, and the private one is %s", b.State)
+	}
+	o.announcing.Lock()
+	o.saved = "?" // as after a restart
+	o.announcing.Unlock()
+	o.endUnsaved()
+	for _, want := range []struct{ id, state string }{{private.ID, stateEnded}, {public.ID, stateWaiting}} {
+		if b := c.do("GET", "broadcasts/"+want.id, "", 200); b.State != want.state {
+			t.Errorf("%s is %s, want %s", want.id, b.State, want.state)
+		}
+	}
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"murmuration/mesh"
+	"murmuration/node/e2e/kubo"
 )
 
 // media matches what no ciphertext holds but by a chance of one in 2^64 at each byte: the heads of an init segment and of a
@@ -84,6 +85,7 @@ func TestPrivate(t *testing.T) {
 	t.Parallel()
 	talk := talkClip(t, 10)
 	pushed := readFrames(t, talk)
+	daemon := kubo.Start(t, kubo.Config{})
 	s := newStage(t)
 	id, link, to := s.privately(t, "Board meeting")
 	seedDir := t.TempDir()
@@ -154,6 +156,14 @@ func TestPrivate(t *testing.T) {
 		}
 		t.Logf("%d files with %d bytes are free of media", len(files), size)
 		refused(t, 1, "needs the link with its key", seedDir, "export", id, filepath.Join(t.TempDir(), "no.mp4"))
+		recordings(t, seedDir, "verify", id)
+		copied := t.TempDir()
+		recordings(t, copied, "import", car)
+		file := filepath.Join(copied, "out.mp4")
+		recordings(t, copied, "export", id, file, "--link", link)
+		checkFrames(t, "export from an imported CAR by the link", readFrames(t, file), pushed)
+		daemon.Connect(t, peerOf(t, share))
+		daemon.Run(t, "pin", "add", "--progress=false", root)
 		for _, file := range []string{"recording.sealed", "init.sealed"} {
 			if out, err := exec.Command("ffprobe", "-v", "error", seedPage+"ipfs/"+root+"/"+file).CombinedOutput(); err == nil {
 				t.Errorf("ffprobe finds media in %s: %s", file, out)

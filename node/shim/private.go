@@ -79,7 +79,10 @@ func (s *Server) near(r *http.Request) bool {
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
 		return false
 	}
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+	if !r.ProtoAtLeast(1, 1) {
+		return false // no player is that old, but nginx that was told nothing asks so, and names neither itself nor its client
+	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"} {
 		if r.Header.Get(name) != "" {
 			return false
 		}

@@ -45,8 +45,11 @@ func request(s *Server, method, path, from string, header map[string]string) *ht
 	r := httptest.NewRequest(method, "http://127.0.0.1:8480"+path, nil)
 	r.RemoteAddr = from
 	for k, v := range header {
-		if k == "Host" {
+		switch k {
+		case "Host":
 			r.Host = v
+		case "Proto":
+			r.Proto, r.ProtoMajor, r.ProtoMinor = v, 1, 0
 		}
 		r.Header.Set(k, v)
 	}
@@ -75,23 +78,24 @@ func TestPrivateMedia(t *testing.T) {
 		header map[string]string
 		code   int
 	}{
-		"a player here":                 {near, nil, 200},
-		"a player here, by IPv6":        {"[::1]:50000", map[string]string{"Host": "[::1]:8480"}, 200},
-		"a player here, by name":        {near, map[string]string{"Host": "localhost:8480"}, 200},
-		"our own page":                  {near, map[string]string{"Origin": "http://127.0.0.1:8480", "Sec-Fetch-Site": "same-origin"}, 200},
-		"a script of another page":      {near, map[string]string{"Origin": "https://elsewhere.example"}, 403},
-		"a page of another port here":   {near, map[string]string{"Origin": "http://127.0.0.1:9000"}, 403},
-		"a sandboxed frame":             {near, map[string]string{"Origin": "null"}, 403},
-		"a video element elsewhere":     {near, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "video"}, 403},
-		"a frame elsewhere":             {near, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, 403},
-		"another page with the token":   {near, map[string]string{"Origin": "https://elsewhere.example", "X-Murmur-Token": "right"}, 403},
-		"a name that was rebound":       {near, map[string]string{"Host": "rebound.example"}, 403},
-		"the network":                   {"192.0.2.7:50000", map[string]string{"Host": "192.0.2.1:8480"}, 403},
-		"the network, by a loop's name": {"192.0.2.7:50000", nil, 403},
-		"the network with the token":    {"192.0.2.7:50000", map[string]string{"X-Murmur-Token": "right"}, 200},
-		"the network, a wrong token":    {"192.0.2.7:50000", map[string]string{"X-Murmur-Token": "wrong"}, 403},
-		"a proxy here":                  {near, map[string]string{"X-Forwarded-For": "192.0.2.7"}, 403},
-		"a proxy here, by the standard": {near, map[string]string{"Forwarded": "for=192.0.2.7"}, 403},
+		"a player here":                   {near, nil, 200},
+		"a player here, by IPv6":          {"[::1]:50000", map[string]string{"Host": "[::1]:8480"}, 200},
+		"a player here, by name":          {near, map[string]string{"Host": "localhost:8480"}, 200},
+		"our own page":                    {near, map[string]string{"Origin": "http://127.0.0.1:8480", "Sec-Fetch-Site": "same-origin"}, 200},
+		"a script of another page":        {near, map[string]string{"Origin": "https://elsewhere.example"}, 403},
+		"a page of another port here":     {near, map[string]string{"Origin": "http://127.0.0.1:9000"}, 403},
+		"a sandboxed frame":               {near, map[string]string{"Origin": "null"}, 403},
+		"a video element elsewhere":       {near, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "video"}, 403},
+		"a frame elsewhere":               {near, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, 403},
+		"another page with the token":     {near, map[string]string{"Origin": "https://elsewhere.example", "X-Murmur-Token": "right"}, 403},
+		"a name that was rebound":         {near, map[string]string{"Host": "rebound.example"}, 403},
+		"the network":                     {"192.0.2.7:50000", map[string]string{"Host": "192.0.2.1:8480"}, 403},
+		"the network, by a loop's name":   {"192.0.2.7:50000", nil, 403},
+		"the network with the token":      {"192.0.2.7:50000", map[string]string{"X-Murmur-Token": "right"}, 200},
+		"the network, a wrong token":      {"192.0.2.7:50000", map[string]string{"X-Murmur-Token": "wrong"}, 403},
+		"a proxy here":                    {near, map[string]string{"X-Forwarded-For": "192.0.2.7"}, 403},
+		"a proxy here that tells nothing": {near, map[string]string{"Proto": "HTTP/1.0"}, 403},
+		"a proxy here, by the standard":   {near, map[string]string{"Forwarded": "for=192.0.2.7"}, 403},
 	} {
 		for _, path := range paths {
 			w := request(s, "GET", "/b/secret/"+path, c.from, c.header)
