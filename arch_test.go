@@ -70,6 +70,19 @@ var bans = []ban{
 		under: "node/archive", why: "recordings are files and blocks; node connects them to the mesh and the players' face",
 		on: []string{module + "/mesh", module + "/node/shim", module + "/node/ingest", module + "/node/player", module + "/sim"},
 	},
+	{
+		under: "node/archive", why: "private recordings are kept sealed: nothing here could open them",
+		on: []string{module + "/chunker/seal"},
+	},
+	{
+		under: "node/shim", why: "node opens what is private before the face gets it",
+		on: []string{module + "/chunker/seal"},
+	},
+	{
+		under: "chunker/seal", why: "sealing takes bytes and gives bytes: whose they are is said elsewhere",
+		on:     []string{"github.com/bluenviron/", "github.com/abema/", "net", module + "/chunker"},
+		except: []string{module + "/chunker/seal", module + "/chunker/envelope"},
+	},
 }
 
 type pkg struct {

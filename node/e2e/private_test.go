@@ -175,6 +175,16 @@ func TestPrivate(t *testing.T) {
 			}
 		}
 	})
+	t.Run("page", func(t *testing.T) {
+		b := openBrowser(t)
+		if b.open(outside + "#/recording/" + id); b.showsRecordings() {
+			b.until(20*time.Second, `window.murmur && window.murmur.state === 'locked'`)
+		}
+		if b.open(page + "#/recording/" + id); b.showsRecordings() {
+			b.until(20*time.Second, `window.murmur && window.murmur.videoTime > 0`)
+			b.plays(t, "the recording on a viewer's page", 10)
+		}
+	})
 	if err := s.stop(syscall.SIGTERM); err != nil {
 		t.Errorf("the origin's end: %v", err)
 	}
