@@ -165,6 +165,9 @@ func (b *broadcast) end() (bool, error) {
 // emit sends chunks on their way. A chunk that cannot be kept or cannot go out is said once; the broadcast goes on.
 func (b *broadcast) emit(chunks []envelope.Chunk) {
 	for _, c := range chunks {
+		if !b.mayGo(c) {
+			continue
+		}
 		b.keep(c)
 		if b.info.Name == "" {
 			b.info = b.shown.describe(c)

@@ -64,6 +64,19 @@ func (b *broadcast) sealer(track string) chunker.Sealer {
 	return seal.New(*b.secret, mesh.ChannelOf(b.key), b.id, track)
 }
 
+// mayGo reports whether a chunk may leave the origin: of a private broadcast, what is sealed. That another comes is a mistake
+// in this program, a cutter without a sealer; nobody gets to see it.
+func (b *broadcast) mayGo(c envelope.Chunk) bool {
+	if b.secret == nil || c.Key.Sealed() {
+		return true
+	}
+	if b.full == nil {
+		b.full = fmt.Errorf("chunk %v of track %s is not sealed", c.ID(), c.Track)
+		b.log.Error("a private broadcast's chunk is held back", "broadcast", b.id, "err", b.full)
+	}
+	return false
+}
+
 // withKey puts what opens a private broadcast into its link, for those with the token.
 func (o *Origin) withKey(j *broadcastJSON, b *broadcast) {
 	if b.secret == nil {

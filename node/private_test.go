@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"murmuration/chunker/envelope"
 	"murmuration/chunker/seal"
 	"murmuration/node/archive"
 	"murmuration/node/ingest"
@@ -423,5 +425,19 @@ func TestPrivateUnsaved(t *testing.T) {
 	}
 	if err := os.RemoveAll(path); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPrivateHeldBack: a chunk that was cut without a sealer does not leave a private broadcast, nor is it kept.
+func TestPrivateHeldBack(t *testing.T) {
+	secret := ringSecret(1)
+	kept := 0
+	b := &broadcast{secret: &secret, log: slog.New(slog.DiscardHandler), record: func(envelope.Chunk) error {
+		kept++
+		return nil
+	}}
+	b.emit([]envelope.Chunk{{Envelope: &envelope.Envelope{Track: "de"}, Block: []byte("moof")}})
+	if kept > 0 || b.full == nil || b.onAir {
+		t.Errorf("kept %d, %v, on air %v", kept, b.full, b.onAir)
 	}
 }
