@@ -183,9 +183,11 @@ func TestAPIRefuses(t *testing.T) {
 		says                           string
 	}{
 		{"private", "POST", one, "", `{"private":true}`, 501, "not implemented"},
-		{"further tracks", "POST", one, "", `{"tracks":["main","german"]}`, 501, "further tracks"},
-		{"no tracks", "POST", one, "", `{"tracks":[]}`, 501, "further tracks"},
-		{"a track that is no name", "POST", one, "", `{"tracks":["../x"]}`, 422, "not a name"},
+		{"tracks without main", "POST", one, "", `{"tracks":["de"]}`, 422, "main"},
+		{"no tracks", "POST", one, "", `{"tracks":[]}`, 422, "main"},
+		{"a track twice", "POST", one, "", `{"tracks":["main","de","de"]}`, 422, "twice"},
+		{"too many tracks", "POST", one, "", `{"tracks":["main"` + strings.Repeat(`,"x"`, 16) + `]}`, 422, "at most 16"},
+		{"a track that is no name", "POST", one, "", `{"tracks":["main","../x"]}`, 422, "not a name"},
 		{"key in use", "POST", one, "", `{"key":"taken-key-1"}`, 409, "stream key"},
 		{"short key", "POST", one, "", `{"key":"x"}`, 422, "8 to 128"},
 		{"no key", "POST", one, "", `{"key":""}`, 422, "8 to 128"},

@@ -11,6 +11,7 @@ import (
 	"murmuration/mesh"
 	"murmuration/node/archive"
 	"murmuration/node/shim"
+	"murmuration/playlist"
 )
 
 // openRecorded opens a broadcast that is over on the local face, from its recording here.
@@ -87,7 +88,7 @@ func (l *library) fillRecorded(face *shim.Broadcast, rec *archive.Recording, shu
 		}
 		withLog++
 		past := &past{name: t.Name, recording: recording}
-		if err := face.Recorded(shim.TrackInfo{Name: t.Name}, past, shelved{history{past}, shut}); err != nil {
+		if err := face.Recorded(shim.TrackInfo{Name: t.Name, Language: playlist.Language(t.Name)}, past, shelved{history{past}, shut}); err != nil {
 			return err
 		}
 	}
@@ -102,7 +103,7 @@ func (l *library) fillRecorded(face *shim.Broadcast, rec *archive.Recording, shu
 	}
 	for _, t := range view.Tracks {
 		v := viewPast{parts: t.Parts, get: l.blockOf(recording)}
-		if err := face.Recorded(shim.TrackInfo{Name: t.Info.Name}, v, shelved{v, shut}); err != nil {
+		if err := face.Recorded(shim.TrackInfo{Name: t.Info.Name, Language: playlist.Language(t.Info.Name)}, v, shelved{v, shut}); err != nil {
 			return err
 		}
 	}
