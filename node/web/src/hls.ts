@@ -118,8 +118,33 @@ export class HlsEngine implements Engine {
         ended: !details.live,
       });
     });
+    hls.on(Events.AUDIO_TRACKS_UPDATED, () => this.chooseSound(start.sound));
+    hls.on(Events.MANIFEST_PARSED, () => this.chooseHeight(start.height));
     hls.loadSource(url);
     hls.attachMedia(video);
+  }
+
+  get sounds(): readonly string[] {
+    return this.hls.audioTracks.map((t) => t.name);
+  }
+
+  get sound(): string {
+    return this.hls.audioTracks[this.hls.audioTrack]?.name ?? "";
+  }
+
+  chooseSound(name: string): void {
+    const i = this.hls.audioTracks.findIndex((t) => t.name === name);
+    if (i >= 0 && i !== this.hls.audioTrack) this.hls.audioTrack = i;
+  }
+
+  get heights(): readonly number[] {
+    return this.hls.levels.map((l) => l.height);
+  }
+
+  chooseHeight(height: number): void {
+    const { hls } = this;
+    const i = height === 0 ? -1 : hls.levels.findIndex((l) => l.height === height);
+    if (hls.levels.length > 1 && (i >= 0 || !hls.autoLevelEnabled)) hls.nextLevel = i;
   }
 
   playhead(): number | null {
