@@ -130,9 +130,7 @@ func TestLanguages(t *testing.T) {
 	}
 
 	// The page changes over.
-	b.until(20*time.Second, `document.querySelectorAll('#sound option').length === 2`)
-	eval[bool](b, `(() => { const s = document.getElementById('sound'); s.value = 'de'; s.dispatchEvent(new Event('change')); return true; })()`)
-	b.until(20*time.Second, `window.murmur.sound === 'de'`)
+	b.choose("de")
 	watch(t, b, 10*time.Second)
 
 	// Its encoder is killed, and comes back: whoever listens has silence meanwhile, and no stall.
@@ -232,4 +230,47 @@ func TestLanguagesInTime(t *testing.T) {
 	if apart > 0.15 || apart < -0.15 {
 		t.Errorf("de is %+.0f ms from main, more than 150", 1000*apart)
 	}
+}
+
+// TestLanguageAfterABreak has a second sound begin after the first feed broke off and returned, which numbers main's media anew:
+// a page that comes then changes to it and goes on, and so it does when the first feed breaks off again.
+func TestLanguageAfterABreak(t *testing.T) {
+	clip(t)
+	languageClip(t)
+	s := newSwarm(t, 1, "--dht", "off")
+	feed := s.push(t)
+	s.origin.expect(t, 20*time.Second, `^on air `)
+	<-time.After(4 * time.Second) // of the broadcast before the break
+	feed.stop(syscall.SIGKILL)
+	s.origin.expect(t, 30*time.Second, `feed lost`)
+	feed = s.push(t)
+	s.origin.expectNth(t, 2, 20*time.Second, `^feed from `)
+	<-time.After(3 * time.Second)
+	s.speak(t, "de")
+	s.origin.expect(t, 20*time.Second, `a further track is on main's timeline`)
+	eventually(t, 20*time.Second, "the viewer offers the second sound", func() bool { return len(renditions(t, s.page+"live.m3u8")) == 2 })
+
+	b := openBrowser(t)
+	b.startUp(s.page)
+	b.choose("de")
+	watch(t, b, 8*time.Second)
+	b.startUp(s.page) // it is remembered
+	b.until(20*time.Second, `window.murmur.sound === 'de'`)
+	watch(t, b, 5*time.Second)
+
+	feed.stop(syscall.SIGKILL)
+	s.origin.expectNth(t, 2, 30*time.Second, `feed lost`)
+	s.push(t)
+	s.origin.expectNth(t, 3, 20*time.Second, `^feed from `)
+	b.mark()
+	b.until(30*time.Second, `window.murmur.videoTime > window.before + 4 && window.murmur.sound === 'de'`)
+	watch(t, b, 8*time.Second)
+}
+
+// choose takes a sound from the page's menu.
+func (b *browser) choose(sound string) {
+	b.t.Helper()
+	b.until(20*time.Second, `[...document.querySelectorAll('#sound option')].some((o) => o.value === '`+sound+`')`)
+	eval[bool](b, `(() => { const s = document.getElementById('sound'); s.value = '`+sound+`'; s.dispatchEvent(new Event('change')); return true; })()`)
+	b.until(20*time.Second, `window.murmur.sound === '`+sound+`'`)
 }

@@ -34,11 +34,15 @@ func (t *track) render(late, skip, zip bool) [][]byte {
 			}
 		}
 	}
+	lead := t.broadcast.first()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	list, texts := t.list, &t.texts
 	if late && t.late != nil {
 		list, texts = t.late, &t.lateTexts
+	}
+	if lead != nil && lead != t && !list.Shown() {
+		lead.edition(true, list.Align) // the first track never waits for another one's lock
 	}
 	r := &texts.whole
 	if skip {
