@@ -1,175 +1,21 @@
 package node
 
 import (
-	"bytes"
-	"encoding/binary"
+	"context"
 	"errors"
+	"net/http/httptest"
+	"os/exec"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
-	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 
 	"murmuration/chunker"
 	"murmuration/chunker/envelope"
 	"murmuration/node/ingest"
+	"murmuration/node/internal/pipes"
+	"murmuration/node/shim"
 )
-
-var (
-	toneFormat = chunker.Format{Streams: []chunker.Stream{{
-		Codec: &codecs.MPEG4Audio{Config: mpeg4audio.AudioSpecificConfig{
-			Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 48000, ChannelConfig: 2,
-		}}, Timescale: 48000,
-	}}}
-	monoFormat = chunker.Format{Streams: []chunker.Stream{{
-		Codec: &codecs.MPEG4Audio{Config: mpeg4audio.AudioSpecificConfig{
-			Type: mpeg4audio.ObjectTypeAACLC, SampleRate: 48000, ChannelConfig: 1,
-		}}, Timescale: 48000,
-	}}}
-	layerFormat = chunker.Format{Streams: []chunker.Stream{{
-		Codec: &codecs.MPEG1Audio{SampleRate: 48000, ChannelCount: 2}, Timescale: 48000,
-	}}}
-)
-
-// frameOf is a frame of sound that tells when it was due.
-func frameOf(due time.Duration) []byte {
-	return binary.BigEndian.AppendUint64([]byte("tone"), uint64(due))
-}
-
-// desk is an encoder of sound: it sends what is due from one time of the talk to another, its timestamps ahead of that by
-// its own clock, and each packet so much later.
-type desk struct {
-	sink   ingest.Sink
-	began  time.Time // of the talk
-	offset time.Duration
-	delay  time.Duration
-}
-
-// frame is how long a frame of sound lasts.
-const frame = 1024 * time.Second / 48000
-
-func (d desk) send(t *testing.T, from, to time.Duration) {
-	t.Helper()
-	for at := (from + frame - 1) / frame * frame; at < to; at += frame {
-		stamp := int64((at + d.offset).Seconds()*48000 + 0.5)
-		err := d.sink.Unit(chunker.Unit{DTS: stamp, PTS: stamp, Data: [][]byte{frameOf(at)}, Captured: d.began.Add(at + d.delay)})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// together sends two desks' sound as it comes, a fifth of a second at a time.
-func together(t *testing.T, from, to time.Duration, desks ...desk) {
-	t.Helper()
-	for at := from; at < to; at += 200 * time.Millisecond {
-		for _, d := range desks {
-			d.send(t, at, min(at+200*time.Millisecond, to))
-		}
-	}
-}
-
-// heard is a frame that was published: where it lies on the media timeline, and when it was due; negative for silence.
-type heard struct{ media, due time.Duration }
-
-// published returns the frames of a track, and its chunks, in order; no time may be without a frame or have two.
-func published(t *testing.T, b *broadcast, name string) (frames []heard, chunks []envelope.Chunk) {
-	t.Helper()
-	rec, ok := b.recording()
-	if !ok {
-		t.Fatal("no recording")
-	}
-	track, ok := rec.Track(name)
-	if !ok {
-		return nil, nil
-	}
-	chunks, _ = track.Range(envelope.ID{}, envelope.ID{Epoch: 1 << 40}, 1<<16, 1<<30)
-	end := uint64(0)
-	for i, c := range chunks {
-		if c.Flags.Has(envelope.End) {
-			continue
-		}
-		if i > 0 && c.DecodeTime != end && !c.Flags.Has(envelope.Discontinuity) {
-			t.Errorf("%s: chunk %v begins at %d, the one before ends at %d", name, c.ID(), c.DecodeTime, end)
-		}
-		end = c.DecodeTime + uint64(c.Duration)
-		var parts fmp4.Parts
-		if err := parts.Unmarshal(c.Block); err != nil {
-			t.Fatal(err)
-		}
-		at := parts[0].Tracks[0].BaseTime
-		if at != c.DecodeTime {
-			t.Errorf("%s: chunk %v begins at %d with a sample at %d", name, c.ID(), c.DecodeTime, at)
-		}
-		for _, s := range parts[0].Tracks[0].Samples {
-			h := heard{time.Duration(at) * time.Second / 48000, -1}
-			if stamp, ok := bytes.CutPrefix(s.Payload, []byte("tone")); ok {
-				h.due = time.Duration(binary.BigEndian.Uint64(stamp))
-			}
-			frames = append(frames, h)
-			at += uint64(s.Duration)
-		}
-	}
-	return frames, chunks
-}
-
-// apart returns how far the frames that were due between two times lie from the place that they were due at.
-func apart(t *testing.T, frames []heard, from, to time.Duration) (least, most time.Duration) {
-	t.Helper()
-	n := 0
-	for _, f := range frames {
-		if f.due < from || f.due >= to {
-			continue
-		}
-		off := f.media - f.due
-		if n == 0 {
-			least, most = off, off
-		}
-		least, most, n = min(least, off), max(most, off), n+1
-	}
-	if n < int((to-from)/frame)-2 {
-		t.Errorf("between %v and %v came %d frames", from, to, n)
-	}
-	return least, most
-}
-
-// silent reports whether no frame but silence lies on the media timeline between two times, and there is some throughout.
-func silent(frames []heard, from, to time.Duration) bool {
-	n := 0
-	for _, f := range frames {
-		if f.media >= from && f.media < to {
-			if f.due >= 0 {
-				return false
-			}
-			n++
-		}
-	}
-	return n >= int((to-from)/frame)-2
-}
-
-// interpreted is a broadcast with a track "de", on an origin that takes RTMP that nobody sends.
-func interpreted(t *testing.T) (*broadcast, *sideTrack) {
-	t.Helper()
-	o, _ := apiOrigin(t, OriginConfig{})
-	b, err := o.ask(newcomer{key: "a-key-of-this-talk", tracks: []string{"de"}, grace: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	side, err := o.authorize("live", "a-key-of-this-talk", "de")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b, side.(*sideTrack)
-}
-
-func begin(t *testing.T, sink ingest.Sink, f chunker.Format) {
-	t.Helper()
-	if err := sink.Format(f); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // TestSideTrack plays a talk of a minute with an interpreter, by the packets' own times: what an encoder's clock says does
 // not matter, only when its packets come.
@@ -312,4 +158,144 @@ func TestSideTrackRefused(t *testing.T) {
 	if _, err := sinkOf(b, "more", true); !errors.Is(err, errManyTracks) {
 		t.Errorf("one too many: %v", err)
 	}
+}
+
+// TestSideTrackResumes kills an origin in mid-talk: the next run knows the track, goes on with it beside main, and the recording
+// has both tracks of both runs.
+func TestSideTrackResumes(t *testing.T) {
+	cfg := OriginConfig{Config: local(t, "origin"), RTMP: "127.0.0.1:0", Grace: time.Hour}
+	o := newOrigin(t, cfg)
+	stopOrigin := run(t, o)
+	key := o.cfg.StreamKey
+	begun := time.Now()
+	main, err := o.authorize("live", key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin(t, main, toneFormat)
+	side, err := o.authorize("live", key, "de") // under a standing key, unasked
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin(t, side, toneFormat)
+	const s = time.Second
+	together(t, 0, 8*s, desk{sink: main, began: begun}, desk{sink: side, began: begun})
+	b := main.(*broadcast)
+	if err := o.announce(); err != nil {
+		t.Fatal(err)
+	}
+
+	again := OriginConfig{Config: local(t, "again"), RTMP: "127.0.0.1:0", Grace: time.Hour}
+	if out, err := exec.Command("cp", "-a", cfg.Dir, again.Dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	stopOrigin()
+	o = newOrigin(t, again)
+	run(t, o)
+	if main, err = o.authorize("live", key, "main"); err != nil {
+		t.Fatal(err)
+	}
+	if main.(*broadcast).id != b.id {
+		t.Fatalf("another broadcast, %v, than %v", main, b)
+	}
+	b = main.(*broadcast)
+	if info, ok := b.listed(); !ok || len(info.Tracks) != 2 || info.Tracks[1].Name != "de" || info.Tracks[1].Codecs == "" {
+		t.Errorf("the next run's record would list %+v", info.Tracks)
+	}
+	if side, err = o.authorize("live", key, "de"); err != nil {
+		t.Fatal(err)
+	}
+	begin(t, main, toneFormat)
+	begin(t, side, toneFormat)
+	began := time.Now()
+	together(t, 0, 8*s, desk{sink: main, began: began, offset: s}, desk{sink: side, began: began, offset: time.Hour})
+	if err := o.end(b); err != nil {
+		t.Fatal(err)
+	}
+	o.closing.Wait()
+
+	first, _ := published(t, b, mainTrack)
+	second, chunks := published(t, b, "de")
+	place := map[time.Duration][]time.Duration{} // of what was due at a time: in each run
+	for _, f := range first {
+		place[f.due] = append(place[f.due], f.media)
+	}
+	n := 0
+	for _, f := range second {
+		if at := place[f.due]; f.due >= 0 && len(at) == 2 {
+			if off := min((f.media - at[0]).Abs(), (f.media - at[1]).Abs()); off > 30*time.Millisecond {
+				t.Errorf("what was due at %v lies %v from main's", f.due, off)
+			}
+			n++
+		}
+	}
+	if n < 600 || chunks[0].Epoch == chunks[len(chunks)-1].Epoch {
+		t.Errorf("%d frames in epochs %d to %d", n, chunks[0].Epoch, chunks[len(chunks)-1].Epoch)
+	}
+	rec, _ := b.recording()
+	view, err := rec.View(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, track := range view.Info.Tracks {
+		if len(track.Recordings) != 1 {
+			t.Errorf("MP4s of %s: %+v", track.Name, track.Recordings)
+		}
+	}
+	if len(view.Info.Tracks) != 2 || rec.Info().Missing != 0 {
+		t.Errorf("%d tracks, %d chunks missing", len(view.Info.Tracks), rec.Info().Missing)
+	}
+}
+
+// TestSideTrackNeedsMain: main alone begins a broadcast.
+func TestSideTrackNeedsMain(t *testing.T) {
+	o, _ := apiOrigin(t, OriginConfig{})
+	if _, err := o.authorize("live", o.cfg.StreamKey, "de"); !errors.Is(err, errMainFirst) {
+		t.Errorf("a further track where nothing is open: %v", err)
+	}
+	if _, err := o.authorize("live", "another key", "de"); !errors.Is(err, ingest.ErrWrongKey) {
+		t.Errorf("a wrong key: %v", err)
+	}
+	if all := o.all(); len(all) != 0 {
+		t.Errorf("broadcasts: %v", all)
+	}
+}
+
+// TestWantedLeaves: a viewer stays on a further track as long as a player asks for it, and some minutes more.
+func TestWantedLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, err := shim.New(shim.Config{Listener: pipes.Listen()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		face, err := server.Open(shim.BroadcastInfo{ID: "talk"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := face.AddTrack(shim.TrackInfo{Name: "de", Codecs: "mp4a.40.2"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		s := &showing{face: face}
+		began, left := time.Now(), time.Duration(0)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.watchUse(ctx, s.strand("de"), func() { left = time.Since(began) })
+		}()
+		for range 100 { // a player, for five minutes
+			time.Sleep(3 * time.Second)
+			rec := httptest.NewRecorder()
+			req, cancel := context.WithTimeout(ctx, time.Millisecond)
+			r := httptest.NewRequest("GET", "http://127.0.0.1/b/talk/de/index.m3u8", nil).WithContext(req)
+			server.Handler().ServeHTTP(rec, r)
+			cancel()
+		}
+		<-done
+		if want := 5*time.Minute + wantedFor; left < want || left > want+wantedLook+time.Second {
+			t.Errorf("left after %v, want %v or a little more", left, want)
+		}
+		face.Close()
+	})
 }
