@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -113,11 +114,11 @@ func (r *Recording) envelopes(ctx context.Context, yield func(d digest, raw []by
 	return nil
 }
 
-// ExportMP4 writes the track main, or the first where there is none of that name, as one MP4 from a time to another,
-// both counted from the beginning of the recording: unixfs.ExportMP4 says which chunks these are and what errors tell. A
+// ExportMP4 writes a track, or where none is named, main (the first where there is none of that name), as one MP4 from a
+// time to another, both counted from the beginning of the track: unixfs.ExportMP4 says which chunks these are and what errors tell. A
 // to of zero means the end. A recording that is not finished, live even, is exported as far as it is. Progress is in
 // bytes.
-func (r *Recording) ExportMP4(ctx context.Context, w io.Writer, from, to time.Duration, progress func(done, total int64)) error {
+func (r *Recording) ExportMP4(ctx context.Context, w io.Writer, track string, from, to time.Duration, progress func(done, total int64)) error {
 	tracks, err := r.parts(ctx)
 	if err != nil {
 		return fmt.Errorf("export MP4: %w", err)
@@ -125,7 +126,12 @@ func (r *Recording) ExportMP4(ctx context.Context, w io.Writer, from, to time.Du
 	if len(tracks) == 0 {
 		return fmt.Errorf("export MP4: %w: nothing recorded", ErrNotFound)
 	}
-	i := max(slices.IndexFunc(tracks, func(t unixfs.Track) bool { return t.Name == "main" }), 0)
+	name := cmp.Or(track, "main")
+	i := slices.IndexFunc(tracks, func(t unixfs.Track) bool { return t.Name == name })
+	if i < 0 && track != "" {
+		return fmt.Errorf("export MP4: %w: no track %s", ErrNotFound, track)
+	}
+	i = max(i, 0)
 	span, err := unixfs.Cut(tracks[i].Parts, from, to)
 	if err != nil {
 		return fmt.Errorf("export MP4: %w", err)

@@ -258,6 +258,15 @@ func TestLanguageAfterABreak(t *testing.T) {
 	b.until(20*time.Second, `window.murmur.sound === 'de'`)
 	watch(t, b, 5*time.Second)
 
+	// Before it began there is the first sound, and back at live again the one that was chosen.
+	eval[bool](b, `(() => { document.getElementById('from-start').click(); return true; })()`)
+	b.until(20*time.Second, `window.murmur.videoTime < 5 && window.murmur.sound === 'Original'`)
+	b.mark()
+	b.until(20*time.Second, `window.murmur.videoTime > window.before + 2 && window.murmur.sound === 'Original'`)
+	eval[bool](b, `(() => { document.getElementById('go-live').click(); return true; })()`)
+	b.until(20*time.Second, `window.murmur.sound === 'de' && window.murmur.latency() < 5`)
+	watch(t, b, 5*time.Second)
+
 	feed.stop(syscall.SIGKILL)
 	s.origin.expectNth(t, 2, 30*time.Second, `feed lost`)
 	s.push(t)
