@@ -109,6 +109,23 @@ func apiOrigin(t *testing.T, cfg OriginConfig) (*Origin, client) {
 	return o, newClient(t, o)
 }
 
+// TestAPITracks: further tracks are named beforehand, each with what its encoder is to give, which is a secret.
+func TestAPITracks(t *testing.T) {
+	_, c := apiOrigin(t, OriginConfig{})
+	b := c.do("POST", "broadcasts", `{"key":"a-key-of-mine","tracks":["de","main","pt-br"]}`, 201)
+	want := []trackJSON{{Name: "main", Key: "a-key-of-mine"}, {Name: "de", Key: "a-key-of-mine?track=de"}, {Name: "pt-br", Key: "a-key-of-mine?track=pt-br"}}
+	if !slices.Equal(b.Tracks, want) {
+		t.Errorf("%+v, want %+v", b.Tracks, want)
+	}
+	for _, b := range c.list("") {
+		for _, track := range b.Tracks {
+			if track.Key != "" {
+				t.Errorf("everybody is told the key of %s", track.Name)
+			}
+		}
+	}
+}
+
 // TestAPILife takes a broadcast from its making to its end, as a program would.
 func TestAPILife(t *testing.T) {
 	o, c := apiOrigin(t, OriginConfig{Title: "The stage"})

@@ -19,6 +19,8 @@ const (
 	sideHold = 3 * time.Second
 	// maxSideHeld bounds what is held back.
 	maxSideHeld = 2000
+	// sideMeasure is after how much media the record tells of a track's bit rate.
+	sideMeasure = 5 * time.Second
 	// sideLate is how far a further track's sound may lag behind main's chunks before silence takes its place; sideGone is
 	// that for one whose encoder is not connected.
 	sideLate = time.Second
@@ -55,6 +57,8 @@ type sideTrack struct {
 	held    []chunker.Unit // before it is
 	headway headway
 	steer   steer
+	media   time.Duration // that was sent
+	bytes   int           // likewise
 	full    error
 	mender  *mender
 }
@@ -243,8 +247,15 @@ func (t *sideTrack) emit(chunks []envelope.Chunk) {
 		if !c.Flags.Has(envelope.End) {
 			t.reached = c.Time() + c.DurationTime()
 		}
+		before := t.info
 		if t.info.Name == "" {
 			t.info = describe(c)
+		}
+		t.media, t.bytes = t.media+c.DurationTime(), t.bytes+len(c.Block)
+		if t.info.Bitrate == 0 && t.media > sideMeasure {
+			t.info.Bitrate = int(float64(8*t.bytes)/t.media.Seconds()) / 1000 * 1000
+		}
+		if t.info != before {
 			go b.changed(b)
 		}
 	}
