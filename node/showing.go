@@ -3,8 +3,9 @@ package node
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
-	"time"
 
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
@@ -87,14 +88,14 @@ func (s *showing) receive(ctx context.Context) error { return s.main.receive(ctx
 // end tells the players that it is over, once further tracks have had the time for their own last chunks.
 func (s *showing) end() {
 	s.mu.Lock()
-	on := len(s.wanted) > 0
+	on := slices.Collect(maps.Values(s.wanted))
 	s.mu.Unlock()
-	if on {
-		done := make(chan struct{})
-		go func() { s.work.Wait(); close(done) }()
+	waiting, cancel := context.WithTimeout(context.Background(), endHold)
+	defer cancel()
+	for _, w := range on {
 		select {
-		case <-done:
-		case <-time.After(endHold):
+		case <-w.over:
+		case <-waiting.Done():
 		}
 	}
 	s.face.End()

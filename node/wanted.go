@@ -16,7 +16,7 @@ const (
 
 // wanted is a further track that a follower is on.
 type wanted struct {
-	leave context.CancelFunc
+	over chan struct{} // closed when no more comes of it
 }
 
 // announce takes what the channel record lists of the broadcast's tracks. A follower of all joins them; else they are
@@ -58,9 +58,11 @@ func (s *showing) want(t *strand, stay bool) {
 		return
 	}
 	ctx, cancel := context.WithCancel(s.mending)
-	s.wanted[t.name] = &wanted{leave: cancel}
+	w := &wanted{over: make(chan struct{})}
+	s.wanted[t.name] = w
 	s.work.Go(func() {
 		defer cancel()
+		defer close(w.over)
 		if !stay {
 			go s.watchUse(ctx, t, cancel)
 		}
