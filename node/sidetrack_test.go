@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"slices"
@@ -288,7 +289,7 @@ func TestWantedLeaves(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			rec := httptest.NewRecorder()
 			req, cancel := context.WithTimeout(ctx, time.Millisecond)
-			r := httptest.NewRequest("GET", "http://127.0.0.1/b/talk/de/index.m3u8", nil).WithContext(req)
+			r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1/b/talk/de/index.m3u8", nil).WithContext(req)
 			server.Handler().ServeHTTP(rec, r)
 			cancel()
 		}

@@ -131,7 +131,11 @@ func TestLanguages(t *testing.T) {
 
 	// The page changes over.
 	b.choose("de")
+	decoded := b.decoded()
 	watch(t, b, 10*time.Second)
+	if n := b.decoded() - decoded; n < 50_000 { // 12 kB a second
+		t.Errorf("%d bytes of sound were decoded in ten seconds", n)
+	}
 
 	// Its encoder is killed, and comes back: whoever listens has silence meanwhile, and no stall.
 	voice.stop(syscall.SIGKILL)
@@ -274,6 +278,12 @@ func TestLanguageAfterABreak(t *testing.T) {
 	b.mark()
 	b.until(30*time.Second, `window.murmur.videoTime > window.before + 4 && window.murmur.sound === 'de'`)
 	watch(t, b, 8*time.Second)
+}
+
+// decoded returns how many bytes of sound the page's player has decoded.
+func (b *browser) decoded() int {
+	b.t.Helper()
+	return eval[int](b, `document.querySelector('video').webkitAudioDecodedByteCount`)
 }
 
 // choose takes a sound from the page's menu.
