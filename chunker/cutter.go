@@ -38,6 +38,11 @@ type Config struct {
 	// on with. The first chunk is a discontinuity then.
 	Start time.Duration
 
+	// Timed says that the units' timestamps are media times already: the track lies beside another one, whose timeline
+	// theirs is. They are never laid anew; a gap in them is one in media time. Sound alone is drawn to them as sound beside
+	// a picture is (FORMAT.md, 5.1), and Fill puts silence where none comes.
+	Timed bool
+
 	Target       time.Duration // wanted duration of a chunk; default 250 ms
 	FragmentSize int           // bytes; by default what envelope.FragmentSize says of each block
 
@@ -206,14 +211,14 @@ func (c *Cutter) setTracks() {
 		}
 	} else {
 		c.scale = c.audio.out
-		c.audio.alone = true
+		c.audio.alone = !c.cfg.Timed
 	}
 	if c.scale != oldScale {
 		c.start = rescale(c.start, oldScale, c.scale) + 1 // never back
 	}
 	if oldAudio != nil && c.audio != nil {
 		c.audio.next = rescale(oldAudio.next, oldAudio.out, c.audio.out) + 1
-		if c.audio.alone {
+		if c.video == nil {
 			c.start = max(c.start, c.audio.next)
 		}
 	}
@@ -255,6 +260,25 @@ func (c *Cutter) Interrupt() ([]envelope.Chunk, error) {
 	return c.results()
 }
 
+// Fill puts silence up to a media time where sound alone is Timed and has not come so far: what its source sends for
+// before that is left out. Of a codec whose silence is not known, and of pictures, it makes nothing.
+func (c *Cutter) Fill(to time.Duration) ([]envelope.Chunk, error) {
+	if c.ended {
+		return nil, ErrEnded
+	}
+	if c.cfg.Timed && c.video == nil && c.audio != nil && c.init != nil && c.fills(ticks(to, c.audio.out)) {
+		c.audio.fill(ticks(to, c.audio.out))
+		c.cutAudio(false)
+	}
+	return c.results()
+}
+
+// fills reports whether timed sound alone reaches from what there is to a media time with silence.
+func (c *Cutter) fills(to int64) bool {
+	a := c.audio
+	return (c.seq > 0 || a.held != nil || len(a.ready) > 0) && to-a.next <= ticks(maxFill, a.out)
+}
+
 // End lets out what is pending and the end mark.
 func (c *Cutter) End() ([]envelope.Chunk, error) {
 	if c.ended {
@@ -275,7 +299,7 @@ func (c *Cutter) results() ([]envelope.Chunk, error) {
 // interrupted forgets the place of the source's timestamps on the media timeline.
 func (c *Cutter) interrupted() {
 	c.anchored, c.stash, c.units, c.measuring = false, nil, nil, nil
-	c.breaks = c.cfg.Start > 0 || c.seq > 0 || len(c.out) > 0
+	c.breaks = c.goesOn() || len(c.out) > 0
 	if v := c.video; v != nil {
 		v.await()
 		// The next source starts with the parameters that it announced, whatever the last one changed to.
@@ -284,6 +308,9 @@ func (c *Cutter) interrupted() {
 		}
 	}
 }
+
+// goesOn reports whether there was something of the timeline before what comes next.
+func (c *Cutter) goesOn() bool { return c.cfg.Start > 0 && !c.cfg.Timed || c.seq > 0 }
 
 // warn logs a message, but each kind only once: a feed that is wrong is wrong in every picture.
 func (c *Cutter) warn(kind, msg string, args ...any) {
@@ -294,15 +321,23 @@ func (c *Cutter) warn(kind, msg string, args ...any) {
 	c.cfg.Log.Warn(msg, append(args, "broadcast", c.cfg.Broadcast, "track", c.cfg.Track)...)
 }
 
-// anchor lays a unit's time on the end of the last chunk, and the other stream's times with it.
+// anchor lays a unit's time on the end of the last chunk, or, where timestamps are media times, on itself, and the other
+// stream's times with it.
 func (c *Cutter) anchor(at int64, scale uint32) {
 	c.anchored = true
+	media := c.start
+	if c.cfg.Timed {
+		media = rescale(at, scale, c.scale)
+		if c.video != nil || !c.fills(media) {
+			c.start = max(c.start, media)
+		}
+	}
 	if c.video != nil {
-		c.video.anchor(at, scale, c.start, c.scale)
+		c.video.anchor(at, scale, media, c.scale)
 		c.video.reset(c.start)
 	}
 	if c.audio != nil {
-		c.audio.anchor(at, scale, c.start, c.scale)
+		c.audio.anchor(at, scale, media, c.scale)
 		c.audio.reset(rescale(c.start, c.scale, c.audio.out))
 	}
 }

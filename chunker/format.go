@@ -71,6 +71,16 @@ func codecName(c codecs.Codec) string {
 	}
 }
 
+// Fillable reports whether the format is sound alone of which silence is known, so that a Cutter can put it where none
+// comes: AAC with one or two channels, and Opus.
+func (f Format) Fillable() bool {
+	if len(f.Streams) != 1 || f.Streams[0].Codec == nil || f.Streams[0].Codec.IsVideo() {
+		return false
+	}
+	data, _ := silence(f.Streams[0].Codec)
+	return data != nil
+}
+
 // check holds a format against what the cutter can do.
 func (f Format) check() error {
 	if len(f.Streams) == 0 {

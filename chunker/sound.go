@@ -1,9 +1,13 @@
 package chunker
 
+import "time"
+
 const (
 	maxStash = 1024
 	// soundOff is how long sound may lie off the timeline, while its source jumps, before it is laid on it anew.
 	soundOff = 24 // frames
+	// maxFill is how long a gap of timed sound may be to be filled with silence.
+	maxFill = time.Minute
 )
 
 // writeAudio takes in the frames of an audio unit.
@@ -120,7 +124,11 @@ func (c *Cutter) writeAudioAlone(u Unit) {
 	if !c.anchored {
 		c.anchor(u.DTS, a.in)
 	}
-	t, ok := c.place(&a.clock, u.DTS, a.next, c.cfg.Jump)
+	limit := c.cfg.Jump
+	if c.cfg.Timed {
+		limit = maxFill
+	}
+	t, ok := c.place(&a.clock, u.DTS, a.next, limit)
 	if data, _ := silence(a.codec); ok && data == nil && t-a.next > ticks(audioLimit, a.out) {
 		ok = false
 	}

@@ -183,7 +183,7 @@ func (c *Cutter) bridgeable(p picture, t int64) bool {
 // interruptedAt makes the next chunk a discontinuity that starts with the unit at hand.
 func (c *Cutter) interruptedAt() {
 	c.anchored = false
-	c.breaks = c.cfg.Start > 0 || c.seq > 0 || len(c.closed) > 0
+	c.breaks = c.goesOn() || len(c.closed) > 0
 }
 
 // anchorAt anchors the timeline at a video unit and lets the sound that came before it have its place.

@@ -15,6 +15,10 @@ import (
 
 // publisher tells the human about the encoder's coming and going. The grace is the broadcast's own, not the server's.
 func (o *Origin) publisher(e ingest.RTMPEvent) {
+	if t, ok := e.Sink.(*sideTrack); ok {
+		o.sidePublisher(e, t)
+		return
+	}
 	b, ok := e.Sink.(*broadcast)
 	if !ok {
 		return
@@ -37,6 +41,27 @@ func (o *Origin) publisher(e ingest.RTMPEvent) {
 		}
 		o.cfg.Tell(fmt.Sprintf("feed lost (%s): %v goes on if it returns within %v", why, b, b.grace))
 		b.gone()
+	case ingest.GraceOver:
+	}
+	o.shim.Changed()
+}
+
+// sidePublisher does so for a further track, whose coming and going ends nothing.
+func (o *Origin) sidePublisher(e ingest.RTMPEvent, t *sideTrack) {
+	switch e.Kind {
+	case ingest.PublisherCame:
+		t.came()
+		o.cfg.Tell(fmt.Sprintf("feed from %s: %v", e.Peer, t))
+	case ingest.PublisherStopped, ingest.PublisherDropped:
+		t.gone()
+		if !t.b.isLive() {
+			return
+		}
+		why := "stopped"
+		if e.Err != nil {
+			why = e.Err.Error()
+		}
+		o.cfg.Tell(fmt.Sprintf("feed lost (%s): %v", why, t))
 	case ingest.GraceOver:
 	}
 	o.shim.Changed()

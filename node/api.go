@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"murmuration/chunker/envelope"
 )
 
 // apiRoutes are what the origin lets a program do over HTTP, beyond what every participant does.
@@ -101,17 +99,13 @@ func (o *Origin) postBroadcast(w http.ResponseWriter, r *http.Request) {
 			n.grace = time.Duration(*g * float64(time.Second))
 		}
 	}
-	for _, track := range ask.Tracks {
-		if e := envelope.CheckName(track); e != nil {
-			err = errors.Join(err, e)
-		}
+	if ask.Tracks != nil {
+		further, e := checkTracks(ask.Tracks)
+		n.tracks, err = further, errors.Join(err, e)
 	}
 	switch {
 	case err != nil:
 		answerError(w, http.StatusUnprocessableEntity, oneLine(err))
-		return
-	case ask.Tracks != nil && !slices.Equal(ask.Tracks, []string{mainTrack}):
-		answerError(w, http.StatusNotImplemented, `further tracks are not implemented: leave tracks out, or give ["main"]`)
 		return
 	case o.rtmp == nil:
 		answerError(w, http.StatusConflict, "this origin takes no RTMP: it has its --input, or was started with --rtmp off")

@@ -109,6 +109,23 @@ func apiOrigin(t *testing.T, cfg OriginConfig) (*Origin, client) {
 	return o, newClient(t, o)
 }
 
+// TestAPITracks: further tracks are named beforehand, each with what its encoder is to give, which is a secret.
+func TestAPITracks(t *testing.T) {
+	_, c := apiOrigin(t, OriginConfig{})
+	b := c.do("POST", "broadcasts", `{"key":"a-key-of-mine","tracks":["de","main","pt-br"]}`, 201)
+	want := []trackJSON{{Name: "main", Key: "a-key-of-mine"}, {Name: "de", Key: "a-key-of-mine?track=de"}, {Name: "pt-br", Key: "a-key-of-mine?track=pt-br"}}
+	if !slices.Equal(b.Tracks, want) {
+		t.Errorf("%+v, want %+v", b.Tracks, want)
+	}
+	for _, b := range c.list("") {
+		for _, track := range b.Tracks {
+			if track.Key != "" {
+				t.Errorf("everybody is told the key of %s", track.Name)
+			}
+		}
+	}
+}
+
 // TestAPILife takes a broadcast from its making to its end, as a program would.
 func TestAPILife(t *testing.T) {
 	o, c := apiOrigin(t, OriginConfig{Title: "The stage"})
@@ -183,9 +200,11 @@ func TestAPIRefuses(t *testing.T) {
 		says                           string
 	}{
 		{"private, in words", "POST", one, "", `{"private":"yes"}`, 400, ""},
-		{"further tracks", "POST", one, "", `{"tracks":["main","german"]}`, 501, "further tracks"},
-		{"no tracks", "POST", one, "", `{"tracks":[]}`, 501, "further tracks"},
-		{"a track that is no name", "POST", one, "", `{"tracks":["../x"]}`, 422, "not a name"},
+		{"tracks without main", "POST", one, "", `{"tracks":["de"]}`, 422, "main"},
+		{"no tracks", "POST", one, "", `{"tracks":[]}`, 422, "main"},
+		{"a track twice", "POST", one, "", `{"tracks":["main","de","de"]}`, 422, "twice"},
+		{"too many tracks", "POST", one, "", `{"tracks":["main"` + strings.Repeat(`,"x"`, 16) + `]}`, 422, "at most 16"},
+		{"a track that is no name", "POST", one, "", `{"tracks":["main","../x"]}`, 422, "not a name"},
 		{"key in use", "POST", one, "", `{"key":"taken-key-1"}`, 409, "stream key"},
 		{"short key", "POST", one, "", `{"key":"x"}`, 422, "8 to 128"},
 		{"no key", "POST", one, "", `{"key":""}`, 422, "8 to 128"},

@@ -54,12 +54,14 @@ type broadcastJSON struct {
 	Webhook string `json:"webhook,omitempty"` // likewise
 }
 
-// trackJSON is a track of a broadcast.
+// trackJSON is a track of a broadcast. Codecs are empty before its first chunk.
 type trackJSON struct {
 	Name   string `json:"name"`
 	Codecs string `json:"codecs"`
 	Width  int    `json:"width"`
 	Height int    `json:"height"`
+	Feed   bool   `json:"feed"`          // its encoder is connected
+	Key    string `json:"key,omitempty"` // what that encoder gives as the stream key; only to those with the token
 }
 
 // recordingJSON is a finished recording.
@@ -79,8 +81,8 @@ func (o *Origin) describe(b *broadcast, host string, secrets bool) broadcastJSON
 	}
 	if b.onAir {
 		j.State = stateLive
-		j.Tracks = append(j.Tracks, trackJSON{b.info.Name, b.info.Codecs, b.info.Width, b.info.Height})
 	}
+	j.Tracks = b.trackList(secrets)
 	if !b.started.IsZero() {
 		at := plain(b.started)
 		j.Started = &at
@@ -166,7 +168,7 @@ func (o *Origin) recordingReady(info recordingInfo) {
 			Tracks: []trackJSON{},
 		}
 		for _, t := range info.Tracks {
-			e.Broadcast.Tracks = append(e.Broadcast.Tracks, trackJSON{t.Name, t.Codecs, t.Width, t.Height})
+			e.Broadcast.Tracks = append(e.Broadcast.Tracks, trackJSON{Name: t.Name, Codecs: t.Codecs, Width: t.Width, Height: t.Height})
 		}
 		o.place(&e.Broadcast)
 	}

@@ -41,6 +41,7 @@ type broadcast struct {
 	secret    *seal.Secret  // of a private one; nil: it is public
 
 	live      func(*broadcast)                  // told once, when the first chunk is out
+	changed   func(*broadcast)                  // told when it has another track on air
 	over      func(*broadcast)                  // told when the grace is over; is to end it
 	record    func(envelope.Chunk) error        // takes each chunk before it is published; may be nil
 	recording func() (*archive.Recording, bool) // what record has kept; may be nil
@@ -61,6 +62,8 @@ type broadcast struct {
 	full    error         // why a chunk was not published, said once
 	torn    bool          // chunks are not being recorded
 	mender  *mender       // looks for what was not recorded; nil before there is any
+	headway headway       // of main's media time, while main comes
+	sides   []*sideTrack  // further tracks, in the order in which they were declared
 }
 
 // Format implements ingest.Sink.
@@ -133,6 +136,7 @@ func (b *broadcast) Interrupt() error {
 	}
 	chunks, err := b.cutter.Interrupt()
 	b.emit(chunks)
+	b.headway.reset()
 	return err
 }
 
@@ -154,6 +158,9 @@ func (b *broadcast) end() (bool, error) {
 	if b.cutter != nil {
 		var chunks []envelope.Chunk
 		chunks, err = b.cutter.End()
+		for _, t := range b.sides {
+			err = errors.Join(err, t.end())
+		}
 		b.emit(chunks)
 	}
 	if b.shown != nil {
@@ -168,22 +175,50 @@ func (b *broadcast) emit(chunks []envelope.Chunk) {
 		if !b.mayGo(c) {
 			continue
 		}
-		b.keep(c)
 		if b.info.Name == "" {
 			b.info = b.shown.describe(c)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		err := errors.Join(b.shown.push(c), b.shown.track.Publish(ctx, c))
-		cancel()
-		if err != nil && b.full == nil {
+		if err := b.send(b.shown.main, c); err != nil && b.full == nil {
 			b.full = err
 			b.log.Warn("a chunk was not published", "broadcast", b.id, "chunk", c.ID(), "err", err)
 		}
+		b.lead(c)
 		if !b.onAir {
 			told := make(chan struct{})
 			b.onAir, b.told = true, told
 			go func() { defer close(told); b.live(b) }()
 		}
+	}
+}
+
+// send puts a chunk of any track on its way: it is kept before anybody else gets it, then shown and published.
+func (b *broadcast) send(s *strand, c envelope.Chunk) error {
+	b.keep(c)
+	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
+	defer cancel()
+	return errors.Join(s.push(c), s.track.Publish(ctx, c))
+}
+
+// publishTimeout bounds how long a chunk may take to be handed to the mesh.
+const publishTimeout = time.Second
+
+// lead lets the further tracks follow a chunk of main. The caller holds b.mu.
+func (b *broadcast) lead(c envelope.Chunk) {
+	if c.Flags.Has(envelope.End) {
+		return
+	}
+	if c.Flags.Has(envelope.Discontinuity) {
+		b.headway.reset()
+		for _, t := range b.sides {
+			t.unsettle()
+			if err := t.breakOff(); err != nil {
+				b.log.Warn("a further track does not follow main", "broadcast", b.id, "track", t.name, "err", err)
+			}
+		}
+	}
+	b.headway.add(c.Captured, c.Time())
+	for _, t := range b.sides {
+		t.keepUp(c.Time() + c.DurationTime())
 	}
 }
 
@@ -204,41 +239,6 @@ func (b *broadcast) keep(c envelope.Chunk) {
 		b.heal()
 	}
 	b.torn = err != nil
-}
-
-// heal begins to fill the recording's gaps, which goes on until the broadcast ends. The caller holds b.mu.
-func (b *broadcast) heal() {
-	if b.mender != nil || b.recording == nil || b.shown == nil {
-		return
-	}
-	rec, ok := b.recording()
-	if !ok {
-		return
-	}
-	m := newMender(rec, b.shown.track)
-	if b.cutter == nil {
-		m.resumed()
-	}
-	b.mender = m
-	ctx := b.shown.mending
-	go func() {
-		m.mend(ctx)
-		m.run(ctx)
-	}()
-}
-
-// healLast makes a last attempt to fill the recording's gaps, by what is in memory here and at the peers.
-func (b *broadcast) healLast(rec *archive.Recording) {
-	b.mu.Lock()
-	shown, m := b.shown, b.mender
-	b.mu.Unlock()
-	if shown == nil {
-		return
-	}
-	if m == nil {
-		m = newMender(rec, shown.track)
-	}
-	m.finish(shown.mending)
 }
 
 // came notes that an encoder publishes.
@@ -293,10 +293,15 @@ func (b *broadcast) listed() (mesh.BroadcastInfo, bool) {
 	if !b.onAir {
 		return mesh.BroadcastInfo{}, false
 	}
-	return mesh.BroadcastInfo{
-		ID: b.id, Title: b.title, Started: b.started, Ended: b.ended, Tracks: []mesh.TrackInfo{b.info},
-		Private: b.secret != nil,
-	}, true
+	info := mesh.BroadcastInfo{
+		ID: b.id, Title: b.title, Started: b.started, Ended: b.ended, Tracks: []mesh.TrackInfo{b.info}, Private: b.secret != nil,
+	}
+	for _, t := range b.sides {
+		if t.info.Name != "" {
+			info.Tracks = append(info.Tracks, t.info)
+		}
+	}
+	return info, true
 }
 
 // goingLive returns a channel that is closed when everybody was told of the first chunk; nil where there is none yet.

@@ -36,7 +36,8 @@ type newcomer struct {
 	asked    bool
 	grace    time.Duration
 	webhook  string
-	epoch    uint64 // at least
+	epoch    uint64   // at least
+	tracks   []string // besides main
 	private  bool
 	resumed  bool // of an earlier run: a private one has its key
 }
@@ -69,7 +70,12 @@ func (o *Origin) broadcast(n newcomer) (*broadcast, error) {
 		host: o.participant, key: o.cfg.ChannelKey, log: o.log,
 		id: n.id, created: n.created, epoch: max(uint64(n.created.Unix()), n.epoch), streamKey: n.key,
 		standing: n.standing, asked: n.asked, grace: n.grace, webhook: n.webhook, title: n.title,
-		live: o.onAir, over: o.graceOver, secret: secret,
+		live: o.onAir, changed: o.trackUpdate, over: o.graceOver, headway: headway{origin: n.created.Round(0)}, secret: secret,
+	}
+	for _, name := range n.tracks {
+		if _, err := b.side(name, true); err != nil {
+			return nil, err
+		}
 	}
 	if o.prepare != nil {
 		o.prepare(b)
@@ -106,8 +112,10 @@ func (o *Origin) newBroadcast() *broadcast {
 }
 
 // authorize gives a publisher the broadcast that it feeds: the open one of its key, or, with a standing key, a new one.
-// Every key is compared whatever the others gave, so that the time taken tells nothing.
-func (o *Origin) authorize(_, key string) (ingest.Sink, error) {
+// Every key is compared whatever the others gave, so that the time taken tells nothing. A further track needs an open
+// broadcast: main alone begins one.
+func (o *Origin) authorize(_, key, track string) (ingest.Sink, error) {
+	further := track != "" && track != mainTrack
 	standing, stands := findKey(o.keys.all(), key)
 	o.mu.Lock()
 	var open, ended *broadcast
@@ -125,6 +133,8 @@ func (o *Origin) authorize(_, key string) (ingest.Sink, error) {
 	fresh := false
 	switch {
 	case open != nil:
+	case stands && further:
+		err = errMainFirst
 	case stands:
 		open, fresh, err = o.openWith(standing)
 	case ended != nil && !ended.standing:
@@ -136,11 +146,13 @@ func (o *Origin) authorize(_, key string) (ingest.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	open.returning()
+	if !further {
+		open.returning()
+	}
 	if fresh {
 		o.begun(open)
 	}
-	return open, nil
+	return sinkOf(open, track, open.standing)
 }
 
 // ask opens a broadcast for a program: it is in the mesh and on the page at once.

@@ -40,6 +40,7 @@ type watch struct {
 	gone     context.Context // done when the record no longer lists it as live
 	giveUp   context.CancelFunc
 	finished bool
+	shown    *showing
 	listed   bool // a record has told of it: until then it has not begun
 }
 
@@ -101,8 +102,9 @@ func (f *follower) update(ctx context.Context, rec mesh.Record) {
 		}
 	}
 	for _, b := range rec.Broadcasts {
-		if f.watches(b.ID) {
+		if s := f.watches(b.ID); s != nil {
 			f.retitle(b.ID, b.Title)
+			s.announce(b.Tracks, f.all)
 		}
 	}
 	if current, ok := f.current(rec); ok {
@@ -155,11 +157,14 @@ func (f *follower) passOver(apart []mesh.BroadcastInfo) {
 	}
 }
 
-func (f *follower) watches(id string) bool {
+// watches returns what is shown of a broadcast; nil where it is not, or not any more.
+func (f *follower) watches(id string) *showing {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := f.watching[id]
-	return w != nil && !w.finished
+	if w := f.watching[id]; w != nil && !w.finished {
+		return w.shown
+	}
+	return nil
 }
 
 // watch joins a broadcast, once.
@@ -175,7 +180,8 @@ func (f *follower) watch(ctx context.Context, info mesh.BroadcastInfo) {
 		f.log.Warn("broadcast not joined", "broadcast", info.ID, "err", err)
 		return
 	}
-	w := &watch{}
+	s.announce(info.Tracks, f.all)
+	w := &watch{shown: s}
 	w.gone, w.giveUp = context.WithCancel(ctx)
 	f.watching[info.ID] = w
 	f.log.Info("joined", "broadcast", info.ID, "title", info.Title)
@@ -194,10 +200,10 @@ func (f *follower) attend(ctx context.Context, w *watch, s *showing) {
 	defer stop()
 	forget := context.AfterFunc(w.gone, func() { time.AfterFunc(endWait, stop) })
 	defer forget()
-	if rec, ok := s.past.kept(); ok {
-		f.wg.Go(func() { newMender(rec, s.track).run(receiving) })
+	if rec, ok := s.main.past.kept(); ok {
+		f.wg.Go(func() { newMender(rec, s.main.track, mainTrack).run(receiving) })
 	}
-	err := s.receive(receiving, f.participant)
+	err := s.receive(receiving)
 	f.keep.wake()
 	if ctx.Err() == nil {
 		if err == nil {
@@ -205,7 +211,7 @@ func (f *follower) attend(ctx context.Context, w *watch, s *showing) {
 		} else {
 			f.log.Info("broadcast is over", "broadcast", s.info.ID, "reason", err)
 		}
-		s.face.End()
+		s.end()
 		f.shim.Changed()
 		select {
 		case <-ctx.Done():

@@ -21,7 +21,7 @@ const (
 	recallFor = time.Minute
 )
 
-// mender fills the gaps of one recording: by what is still in memory, where the disk was full for a while, else from the
+// mender fills the gaps of one track of a recording: by what is still in memory, where the disk was full for a while, else from the
 // peers of the track.
 //
 // Where an epoch breaks off without an end mark, nobody here knows what is missing: a power cut takes the last second
@@ -30,6 +30,7 @@ const (
 type mender struct {
 	rec   *archive.Recording
 	track *mesh.Track
+	name  string // of the track
 
 	left  *uint64 // the newest epoch where an earlier process left it without an end mark; nil: there is none
 	began time.Time
@@ -40,13 +41,13 @@ type mender struct {
 	silent map[uint64]bool // epochs of which the peers have said that they have no more
 }
 
-func newMender(rec *archive.Recording, track *mesh.Track) *mender {
-	return &mender{rec: rec, track: track, began: time.Now(), busy: make(chan struct{}, 1), silent: map[uint64]bool{}}
+func newMender(rec *archive.Recording, track *mesh.Track, name string) *mender {
+	return &mender{rec: rec, track: track, name: name, began: time.Now(), busy: make(chan struct{}, 1), silent: map[uint64]bool{}}
 }
 
 // resumed notes that an earlier process of this node wrote the recording: nothing more will come of its newest epoch.
 func (m *mender) resumed() *mender {
-	if here, ok := m.rec.Track(mainTrack); ok {
+	if here, ok := m.rec.Track(m.name); ok {
 		if newest, ok := here.Newest(); ok {
 			m.left = &newest.Epoch
 		}
@@ -76,7 +77,7 @@ func (m *mender) mend(ctx context.Context) {
 	case m.busy <- struct{}{}:
 		defer func() { <-m.busy }()
 	}
-	here, ok := m.rec.Track(mainTrack)
+	here, ok := m.rec.Track(m.name)
 	if !ok || m.rec.Info().Full {
 		return
 	}
@@ -122,7 +123,7 @@ func (m *mender) open(here *archive.Track) (list []archive.Gap) {
 
 // unasked reports whether no peer was asked yet for the rest of an epoch.
 func (m *mender) unasked() bool {
-	here, ok := m.rec.Track(mainTrack)
+	here, ok := m.rec.Track(m.name)
 	if !ok {
 		return false
 	}

@@ -155,7 +155,7 @@ func (o *Origin) start() (err error) {
 	}
 	if o.cfg.RTMP != "" {
 		o.rtmp, err = ingest.ListenRTMP(ingest.RTMPConfig{
-			Listen: o.cfg.RTMP, Authorize: o.authorize, Event: o.publisher, MaxConnections: 2 * maxOpen, Log: o.log,
+			Listen: o.cfg.RTMP, Authorize: o.authorize, Event: o.publisher, MaxConnections: 4 * maxOpen, Log: o.log,
 		})
 		if err != nil {
 			return explainListen(err, "--rtmp")

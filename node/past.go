@@ -115,9 +115,6 @@ func (p *past) Init(c cid.Cid) ([]byte, bool) {
 	return nil, false
 }
 
-// sealedInit is Init for an opener: of one track, whatever its name.
-func (p *past) sealedInit(_ string, c cid.Cid) ([]byte, bool) { return p.Init(c) }
-
 // Newest implements mesh.ChunkLog.
 func (p *past) Newest() (envelope.ID, bool) {
 	if w := p.window(); w != nil {

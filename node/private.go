@@ -109,8 +109,8 @@ func (s *showing) describe(c envelope.Chunk) mesh.TrackInfo {
 	return mesh.TrackInfo{Name: c.Track}
 }
 
-// open returns a chunk as the local face may show it; false where it may not, which is said once.
-func (s *showing) open(c envelope.Chunk) (envelope.Chunk, bool) {
+// clear returns a chunk as the local face may show it; false where it may not, which is said once.
+func (s *showing) clear(c envelope.Chunk) (envelope.Chunk, bool) {
 	clear, err := s.opener.chunk(c)
 	if err == nil {
 		s.unlock()
@@ -132,7 +132,7 @@ func (s *showing) lock(why error) {
 		}
 	}
 	if s.face.Lock(text) {
-		s.tell(fmt.Sprintf("%q (%s) is %s", s.info.Title, s.info.ID, text))
+		s.host.cfg.Tell(fmt.Sprintf("%q (%s) is %s", s.info.Title, s.info.ID, text))
 	}
 }
 

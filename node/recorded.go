@@ -12,6 +12,7 @@ import (
 	"murmuration/node/archive"
 	"murmuration/node/archive/unixfs"
 	"murmuration/node/shim"
+	"murmuration/playlist"
 )
 
 // openRecorded opens a broadcast that is over on the local face, from its recording here.
@@ -95,7 +96,7 @@ func (l *library) fillRecorded(face *shim.Broadcast, rec *archive.Recording, ope
 		withLog++
 		past := &past{name: t.Name, recording: recording}
 		clear := opened{history{past}, past, t.Name, open}
-		if err := face.Recorded(shim.TrackInfo{Name: t.Name}, clear, shelved{clear, shut}); err != nil {
+		if err := face.Recorded(shim.TrackInfo{Name: t.Name, Language: playlist.Language(t.Name)}, clear, shelved{clear, shut}); err != nil {
 			return err
 		}
 	}
@@ -118,7 +119,7 @@ func fillView(
 	for _, t := range view.Tracks {
 		v := viewPast{track: t.Info.Name, parts: t.Parts, scheme: view.Info.KeyScheme, get: get}
 		clear := opened{v, v, t.Info.Name, open}
-		if err := face.Recorded(shim.TrackInfo{Name: t.Info.Name}, clear, shelved{clear, shut}); err != nil {
+		if err := face.Recorded(shim.TrackInfo{Name: t.Info.Name, Language: playlist.Language(t.Info.Name)}, clear, shelved{clear, shut}); err != nil {
 			return err
 		}
 	}

@@ -45,6 +45,10 @@ func (r *recorder) append(c envelope.Chunk) error {
 	if err != nil {
 		return err
 	}
+	if c.Track != mainTrack {
+		_, err = rec.Append(c)
+		return err
+	}
 	if mp4 := r.poser.take(c); mp4 != nil && r.library.stills != nil {
 		r.library.stills.prepare(mp4)
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"murmuration/chunker/envelope"
@@ -45,6 +46,16 @@ type savedBroadcast struct {
 	Codecs   string    `json:"codecs,omitempty"`
 	Width    int       `json:"width,omitempty"`
 	Height   int       `json:"height,omitempty"`
+
+	Tracks []savedTrack `json:"tracks,omitempty"` // besides main
+}
+
+// savedTrack is a further track of an open broadcast.
+type savedTrack struct {
+	Name   string `json:"name"`
+	Codecs string `json:"codecs,omitempty"` // empty before its first chunk
+	Width  int    `json:"width,omitempty"`
+	Height int    `json:"height,omitempty"`
 }
 
 // save writes down what is open, where that is not what the file says already. The caller holds o.announcing.
@@ -59,6 +70,9 @@ func (o *Origin) save() error {
 			s := savedBroadcast{
 				ID: b.id, Title: b.title, Created: b.created, Key: b.streamKey, Standing: b.standing, Asked: b.asked, Webhook: b.webhook,
 				Private: b.secret != nil, Grace: b.grace.Seconds(), Epoch: b.epoch, Codecs: b.info.Codecs, Width: b.info.Width, Height: b.info.Height,
+			}
+			for _, t := range b.sides {
+				s.Tracks = append(s.Tracks, savedTrack{t.name, t.info.Codecs, t.info.Width, t.info.Height})
 			}
 			if b.onAir {
 				s.Started = b.started
@@ -139,6 +153,13 @@ func decodeSaved(text []byte) ([]savedBroadcast, error) {
 		if s.Key == "" || s.Epoch >= envelope.MaxInteger || s.Grace < 0 || s.Grace > maxGrace.Seconds() {
 			return nil, fmt.Errorf("%s: key, epoch or grace", s.ID)
 		}
+		names := []string{mainTrack}
+		for _, t := range s.Tracks {
+			names = append(names, t.Name)
+		}
+		if _, err := checkTracks(names); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.ID, err)
+		}
 	}
 	return all, nil
 }
@@ -184,8 +205,13 @@ func (o *Origin) resumeBroadcast(s savedBroadcast, alive time.Time) (*broadcast,
 			return nil, fmt.Errorf("%s is open already, or its stream key is taken", s.ID)
 		}
 	}
+	var further []string
+	for _, t := range s.Tracks {
+		further = append(further, t.Name)
+	}
 	b, err := o.broadcast(newcomer{
-		id: s.ID, created: s.Created, title: s.Title, key: s.Key, standing: s.Standing, asked: s.Asked, webhook: s.Webhook,
+		tracks: further,
+		id:     s.ID, created: s.Created, title: s.Title, key: s.Key, standing: s.Standing, asked: s.Asked, webhook: s.Webhook,
 		grace: time.Duration(s.Grace * float64(time.Second)), epoch: max(s.Epoch+1, uint64(time.Now().Unix())),
 		private: s.Private, resumed: true,
 	})
@@ -204,8 +230,13 @@ func (o *Origin) resumeBroadcast(s savedBroadcast, alive time.Time) (*broadcast,
 		return nil, err
 	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, t := range b.sides {
+		if saved := s.Tracks[i]; saved.Codecs != "" {
+			t.resume(mesh.TrackInfo{Name: t.name, Codecs: saved.Codecs, Width: saved.Width, Height: saved.Height})
+		}
+	}
 	b.heal()
-	b.mu.Unlock()
 	return b, nil
 }
 
@@ -215,7 +246,15 @@ const recallWithin = 24 * time.Hour
 
 // recall asks the peers of a broadcast that an earlier process left, and that is not gone on with, for what the disk lost.
 func (o *Origin) recall(ctx context.Context, rec *archive.Recording) {
-	here, ok := rec.Track(mainTrack)
+	var asking sync.WaitGroup
+	for _, t := range rec.Info().Tracks {
+		asking.Go(func() { o.recallTrack(ctx, rec, t.Name) })
+	}
+	asking.Wait()
+}
+
+func (o *Origin) recallTrack(ctx context.Context, rec *archive.Recording, name string) {
+	here, ok := rec.Track(name)
 	if !ok {
 		return
 	}
@@ -225,14 +264,14 @@ func (o *Origin) recall(ctx context.Context, rec *archive.Recording) {
 		return
 	}
 	key := rec.Key()
-	past := &past{name: mainTrack, recording: func() (*archive.Recording, bool) { return rec, true }}
-	track, err := o.mesh.Join(mesh.TrackID{Channel: key.Channel, Broadcast: key.Broadcast, Track: mainTrack}, mesh.JoinConfig{Log: past})
+	past := &past{name: name, recording: func() (*archive.Recording, bool) { return rec, true }}
+	track, err := o.mesh.Join(mesh.TrackID{Channel: key.Channel, Broadcast: key.Broadcast, Track: name}, mesh.JoinConfig{Log: past})
 	if err != nil {
 		o.log.Warn("peers are not asked for the rest of a recording", "broadcast", key.Broadcast, "err", err)
 		return
 	}
 	defer track.Close() //nolint:errcheck // it was only asked
-	newMender(rec, track).resumed().finish(ctx)
+	newMender(rec, track, name).resumed().finish(ctx)
 }
 
 const (

@@ -73,7 +73,7 @@ func fillTrack(b *shim.BroadcastStatus, t *shim.TrackStatus, tracks []mesh.Track
 			t.Stripes = append(t.Stripes, shim.StripeStatus{Parent: parent, AgeMS: ms(stripe.Age), Children: stripe.Children})
 		}
 		t.DelayMS = shim.DelayStatus{P50: ms(m.Delay.P50), P95: ms(m.Delay.P95), Max: ms(m.Delay.Max)}
-		if b.State == shim.StateLive && !m.NewestCaptured.IsZero() && now.Sub(m.NewestCaptured) > quiet {
+		if t.Name == mainTrack && b.State == shim.StateLive && !m.NewestCaptured.IsZero() && now.Sub(m.NewestCaptured) > quiet {
 			b.State = shim.StateWaiting
 		}
 	}

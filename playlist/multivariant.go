@@ -2,6 +2,7 @@ package playlist
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -20,8 +21,22 @@ type Variant struct {
 // Rendition is an alternative sound track.
 type Rendition struct {
 	Group, Name, Language string
-	URI                   string
+	URI                   string // empty for the sound that is in the variants themselves
 	Default               bool
+}
+
+// OriginalSound is what the sound that comes with the picture is called where there are others.
+const OriginalSound = "Original"
+
+// tag matches the names of tracks that may be RFC 5646 language tags: a language, and perhaps a script, a region or more.
+var tag = regexp.MustCompile(`^[a-z]{2,3}(-[a-z0-9]{2,8})*$`)
+
+// Language returns the language that a track of sound alone is in by its name; empty where the name is no language tag.
+func Language(track string) string {
+	if tag.MatchString(track) {
+		return track
+	}
+	return ""
 }
 
 // Multivariant returns a multivariant playlist.
@@ -36,7 +51,11 @@ func Multivariant(variants []Variant, renditions []Rendition) []byte {
 		if r.Default {
 			b.WriteString(",DEFAULT=YES")
 		}
-		fmt.Fprintf(&b, ",AUTOSELECT=YES,URI=%s\n", quote(r.URI))
+		b.WriteString(",AUTOSELECT=YES")
+		if r.URI != "" {
+			fmt.Fprintf(&b, ",URI=%s", quote(r.URI))
+		}
+		b.WriteString("\n")
 	}
 	for _, v := range variants {
 		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d", max(v.Bandwidth, 1))

@@ -33,6 +33,7 @@ Examples:
   murmur broadcast start "Opening keynote"        a stream key of its own, void when the talk is over
   murmur broadcast start "Talk 2" --key KEY       what the stage's encoder sends next goes here
   murmur broadcast start "Board meeting" --private    only who has the link that it prints can watch
+  murmur broadcast start "Talk 3" --track de      with a second sound, whose encoder sends to the key with ?track=de
   murmur broadcast ls
   murmur broadcast title ID "Closing keynote"
   murmur broadcast stop ID`
@@ -44,6 +45,7 @@ type broadcastStartCmd struct {
 	Private bool           `help:"Only who has its link can watch: what peers carry and keep is encrypted."`
 	Grace   *time.Duration `placeholder:"30s" help:"How long a feed that broke off may take to come back (default: the origin's)."`
 	Webhook string         `placeholder:"URL" help:"A URL to tell of its start, first picture, end and recording."`
+	Track   []string       `placeholder:"NAME" help:"A further track, from an encoder of its own: a language, such as de, or another quality (repeat it for more)."`
 	Wait    bool           `help:"Stay until it is on air."`
 }
 
@@ -69,6 +71,9 @@ func (c broadcastStartCmd) Run(e *env, parent *broadcastCmd) error {
 	if c.Webhook != "" {
 		ask["webhook"] = c.Webhook
 	}
+	if len(c.Track) > 0 {
+		ask["tracks"] = append([]string{"main"}, c.Track...)
+	}
 	var b broadcastInfo
 	raw, err := api.call(e.ctx, "POST", "broadcasts", ask, &b)
 	if err != nil {
@@ -76,6 +81,11 @@ func (c broadcastStartCmd) Run(e *env, parent *broadcastCmd) error {
 	}
 	e.say("broadcast %s   %q", b.ID, b.Title)
 	e.say("encoder   server %s   stream key %s", b.RTMP, b.Key)
+	for _, t := range b.Tracks {
+		if t.Name != "main" {
+			e.say("track     %-8s stream key %s", t.Name, t.Key)
+		}
+	}
 	e.say("page      %s", b.Page)
 	e.say("share     murmur viewer '%s'", b.Link)
 	if b.Private {

@@ -26,6 +26,11 @@ type broadcastInfo struct {
 	Page    string     `json:"page"`
 	RTMP    string     `json:"rtmp,omitempty"`
 	Key     string     `json:"key,omitempty"`
+
+	Tracks []struct {
+		Name string `json:"name"`
+		Key  string `json:"key,omitempty"`
+	} `json:"tracks"`
 }
 
 type broadcastList struct {

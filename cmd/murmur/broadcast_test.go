@@ -87,6 +87,20 @@ func origin(t *testing.T, flags ...string) (said *lines, stop func()) {
 	return said, stop
 }
 
+// TestBroadcastTracks tells what each track's encoder is to give.
+func TestBroadcastTracks(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Setenv("MURMUR_DIR", t.TempDir())
+	origin(t)
+	code, _, said := try(t, "broadcast", "start", "A talk in two languages", "--key", "a-key-for-two", "--track", "de")
+	if code != 0 || !strings.Contains(said, "track     de       stream key a-key-for-two?track=de\n") {
+		t.Errorf("exit code %d: %s", code, said)
+	}
+	if code, _, said := try(t, "broadcast", "start", "--track", "../x"); code == 0 {
+		t.Errorf("a track that is no name: %s", said)
+	}
+}
+
 // TestBroadcastCommands drives a running origin, which is found by its file alone.
 func TestBroadcastCommands(t *testing.T) {
 	dir := t.TempDir()

@@ -184,11 +184,12 @@ func (c recordingsInfoCmd) Run(e *env, parent *recordingsCmd) error {
 }
 
 type recordingsExportCmd struct {
-	Name string        `arg:"" help:"Which: id, its beginning, or root CID."`
-	File string        `arg:"" help:"Where to: a name that ends in .mp4 or .car, or - for MP4 on standard output."`
-	From time.Duration `help:"Begin so far into it (MP4): 1m30s. It begins with the keyframe before."`
-	To   time.Duration `help:"End there (MP4; default: the end)."`
-	Link string        `placeholder:"LINK" help:"The link with the key, of a private recording (MP4; default: the key is in --dir, where it was broadcast or watched)."`
+	Name  string        `arg:"" help:"Which: id, its beginning, or root CID."`
+	File  string        `arg:"" help:"Where to: a name that ends in .mp4 or .car, or - for MP4 on standard output."`
+	Track string        `placeholder:"NAME" help:"Which track of it (MP4; default: main, with its sound). --from and --to count from its beginning."`
+	From  time.Duration `help:"Begin so far into it (MP4): 1m30s. It begins with the keyframe before."`
+	To    time.Duration `help:"End there (MP4; default: the end)."`
+	Link  string        `placeholder:"LINK" help:"The link with the key, of a private recording (MP4; default: the key is in --dir, where it was broadcast or watched)."`
 }
 
 // Run is called by kong.
@@ -197,8 +198,8 @@ func (c recordingsExportCmd) Run(e *env, parent *recordingsCmd) error {
 	switch {
 	case !car && c.File != "-" && !strings.EqualFold(filepath.Ext(c.File), ".mp4"):
 		return usageError{fmt.Errorf("%s ends neither in .mp4 nor in .car", c.File)}
-	case car && (c.From != 0 || c.To != 0):
-		return usageError{errors.New("a CAR holds the whole recording: --from and --to are for .mp4")}
+	case car && (c.From != 0 || c.To != 0 || c.Track != ""):
+		return usageError{errors.New("a CAR holds the whole recording: --track, --from and --to are for .mp4")}
 	case car && c.Link != "":
 		return usageError{errors.New("a CAR is of what is kept, sealed as it is: --link is for .mp4")}
 	case c.From < 0 || c.To < 0 || c.To != 0 && c.To <= c.From:
@@ -233,7 +234,7 @@ func (c recordingsExportCmd) Run(e *env, parent *recordingsCmd) error {
 		if car {
 			return r.ExportCAR(e.ctx, w, m.bar("exporting"))
 		}
-		return r.ExportMP4(e.ctx, w, open, c.From, c.To, m.bar("exporting"))
+		return r.ExportMP4(e.ctx, w, c.Track, open, c.From, c.To, m.bar("exporting"))
 	})
 	m.clear()
 	if err == nil && c.File != "-" {

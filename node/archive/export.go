@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -113,12 +114,13 @@ func (r *Recording) envelopes(ctx context.Context, yield func(d digest, raw []by
 	return nil
 }
 
-// ExportMP4 writes the track main, or the first where there is none of that name, as one MP4 from a time to another,
-// both counted from the beginning of the recording: unixfs.ExportMP4 says which chunks these are and what errors tell. A
+// ExportMP4 writes a track, or where none is named, main (the first where there is none of that name), as one MP4 from a
+// time to another, both counted from the beginning of the track: unixfs.ExportMP4 says which chunks these are and what errors tell. A
 // to of zero means the end. A recording that is not finished, live even, is exported as far as it is. Progress is in
 // bytes. Open gives what opens a track of a private recording; without it, such a one is ErrPrivate.
 func (r *Recording) ExportMP4(
-	ctx context.Context, w io.Writer, open func(track string) unixfs.Opener, from, to time.Duration, progress func(done, total int64),
+	ctx context.Context, w io.Writer, track string, open func(track string) unixfs.Opener, from, to time.Duration,
+	progress func(done, total int64),
 ) error {
 	tracks, err := r.parts(ctx)
 	if err != nil {
@@ -127,7 +129,12 @@ func (r *Recording) ExportMP4(
 	if len(tracks) == 0 {
 		return fmt.Errorf("export MP4: %w: nothing recorded", ErrNotFound)
 	}
-	i := max(slices.IndexFunc(tracks, func(t unixfs.Track) bool { return t.Name == "main" }), 0)
+	name := cmp.Or(track, "main")
+	i := slices.IndexFunc(tracks, func(t unixfs.Track) bool { return t.Name == name })
+	if i < 0 && track != "" {
+		return fmt.Errorf("export MP4: %w: no track %s", ErrNotFound, track)
+	}
+	i = max(i, 0)
 	var opener unixfs.Opener
 	if r.Info().KeyScheme != 0 {
 		if open == nil {

@@ -63,11 +63,11 @@ func TestPrivate(t *testing.T) {
 	adopted, _ := third.Lookup(src.key)
 	for name, r := range map[string]*Recording{"by its envelopes": r, "by its view": adopted} {
 		var out bytes.Buffer
-		if err := r.ExportMP4(t.Context(), &out, nil, 0, 0, nil); !errors.Is(err, ErrPrivate) || out.Len() > 0 {
+		if err := r.ExportMP4(t.Context(), &out, "", nil, 0, 0, nil); !errors.Is(err, ErrPrivate) || out.Len() > 0 {
 			t.Errorf("%s: MP4 without a key: %v, %d bytes", name, err, out.Len())
 		}
 		var o counting
-		err := r.ExportMP4(t.Context(), &out, func(track string) unixfs.Opener {
+		err := r.ExportMP4(t.Context(), &out, "", func(track string) unixfs.Opener {
 			if track != "main" {
 				t.Errorf("track %s", track)
 			}

@@ -196,12 +196,12 @@ func TestExportMP4(t *testing.T) {
 	src := newStream("talk", 300)
 	r := mustCreate(t, s, src.key)
 	var buf countingWriter
-	if err := r.ExportMP4(t.Context(), &buf, nil, 0, 0, nil); !errors.Is(err, ErrNotFound) {
+	if err := r.ExportMP4(t.Context(), &buf, "", nil, 0, 0, nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("nothing: %v", err)
 	}
 	mustAppend(t, r, src.take(t, 80)...)
 	var done, total int64
-	if err := r.ExportMP4(t.Context(), &buf, nil, 4*time.Second, 8*time.Second, func(d, n int64) { done, total = d, n }); err != nil {
+	if err := r.ExportMP4(t.Context(), &buf, "", nil, 4*time.Second, 8*time.Second, func(d, n int64) { done, total = d, n }); err != nil {
 		t.Fatal(err)
 	}
 	if want := int64(len(testInit) + 16*300); done != total || total != want {

@@ -19,11 +19,11 @@ type RTMPConfig struct {
 	// Listener, where set, is used instead of Listen.
 	Listener net.Listener
 
-	// Authorize decides on a publisher by the application and the stream key it names, as in
-	// rtmp://host/APPLICATION/KEY, and says where its units go. It returns ErrWrongKey for a wrong key, and should
-	// compare in constant time (see SameKey). Each broadcast has a Sink of its own, comparable with ==; a publisher
-	// that returns must be given the same one.
-	Authorize func(application, key string) (Sink, error)
+	// Authorize decides on a publisher by the application, the stream key and the track that it names, as in
+	// rtmp://host/APPLICATION/KEY?track=TRACK, and says where its units go. The track is empty where none is named. It
+	// returns ErrWrongKey for a wrong key, and should compare in constant time (see SameKey). Each track of a broadcast
+	// has a Sink of its own, comparable with ==; a publisher that returns must be given the same one.
+	Authorize func(application, key, track string) (Sink, error)
 	// Key and Sink serve one broadcast without Authorize, under any application name.
 	Key  string
 	Sink Sink
@@ -117,7 +117,7 @@ func ListenRTMP(config RTMPConfig) (*RTMPServer, error) {
 			return nil, errors.New("RTMP server: neither Authorize nor Key and Sink are set")
 		}
 		key, sink := config.Key, config.Sink
-		config.Authorize = func(_, given string) (Sink, error) {
+		config.Authorize = func(_, given, _ string) (Sink, error) {
 			if !SameKey(given, key) {
 				return nil, ErrWrongKey
 			}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -47,6 +48,7 @@ type session struct {
 	rw     *message.ReadWriter
 
 	application string
+	track       string
 	left        int64 // bytes that may still be read before publishing; negative: no limit
 }
 
@@ -95,7 +97,7 @@ func (n *session) run() {
 		n.log.Info("RTMP connection closed before publishing", "err", err)
 		return
 	}
-	sink, err := n.server.config.Authorize(n.application, key)
+	sink, err := n.server.config.Authorize(n.application, key, n.track)
 	if err != nil {
 		n.refuse(command, err)
 		return
@@ -188,6 +190,7 @@ func (n *session) negotiate() (string, *message.CommandAMF0, error) {
 				return "", nil, errors.New("publish: no stream name")
 			}
 			var key string
+			n.track = trackOf(n.application, name)
 			n.application, key = splitPath(n.application, name)
 			return key, command, nil
 		case "play":
@@ -280,4 +283,16 @@ func splitPath(application, name string) (app, key string) {
 		return path[:i], path[i+1:]
 	}
 	return "", path
+}
+
+// trackOf reads the track from the query behind the stream name, else from the one behind the application: encoders
+// take KEY?track=de as the stream key, and some keep what stands behind the server's address instead.
+func trackOf(application, name string) string {
+	for _, path := range [...]string{name, application} {
+		_, query, _ := strings.Cut(path, "?")
+		if values, err := url.ParseQuery(query); err == nil && values.Get("track") != "" {
+			return values.Get("track")
+		}
+	}
+	return ""
 }

@@ -169,3 +169,20 @@ func TestSplitPath(t *testing.T) {
 		}
 	}
 }
+
+func TestTrackOf(t *testing.T) {
+	for _, c := range [][3]string{
+		{"live", "key", ""},
+		{"live", "key?track=de", "de"},
+		{"live", "key?a=b&track=pt-br", "pt-br"},
+		{"live?track=de", "key", "de"},
+		{"live?track=de", "key?track=fr", "fr"},
+		{"live/key?track=de", "", "de"},
+		{"live", "key?track=%", ""},
+		{"live", "key?", ""},
+	} {
+		if track := trackOf(c[0], c[1]); track != c[2] {
+			t.Errorf("%q + %q: %q", c[0], c[1], track)
+		}
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"murmuration/chunker/envelope"
-	"murmuration/playlist"
 )
 
 // States of a broadcast.
@@ -28,6 +27,7 @@ type Broadcast struct {
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
 	demand bool         // opened by Config.Recording
+	target atomic.Int64 // TARGETDURATION of all tracks in nanoseconds; zero until the first one's is settled
 	using  atomic.Int64 // requests under way
 	used   atomic.Int64 // Unix nanoseconds of the last one
 
@@ -94,6 +94,32 @@ func (b *Broadcast) Recorded(info TrackInfo, blocks Blocks, history History) err
 	return nil
 }
 
+// Idle returns how long no player has asked for a track.
+func (b *Broadcast) Idle(name string) time.Duration {
+	t := b.track(name)
+	if t == nil {
+		return 0
+	}
+	return time.Since(time.Unix(0, t.used.Load()))
+}
+
+// Forget lets go of all that came of a track, which is then as AddTrack added it. Those who wait for it are told to ask again.
+func (b *Broadcast) Forget(name string) {
+	b.mu.Lock()
+	var old *track
+	for i, t := range b.tracks {
+		if t.info.Name == name {
+			old, b.tracks[i] = t, newTrack(b, t.info, t.blocks)
+		}
+	}
+	b.mu.Unlock()
+	if old != nil {
+		old.finish(time.Now())
+		old.close()
+		b.server.Changed()
+	}
+}
+
 func (b *Broadcast) find(name string) *track {
 	for _, t := range b.tracks {
 		if t.info.Name == name {
@@ -107,6 +133,16 @@ func (b *Broadcast) track(name string) *track {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.find(name)
+}
+
+// first returns the track that was added first; nil where there is none.
+func (b *Broadcast) first() *track {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if len(b.tracks) == 0 {
+		return nil
+	}
+	return b.tracks[0]
 }
 
 func (b *Broadcast) all() []*track {
@@ -181,35 +217,18 @@ func (b *Broadcast) multivariant(ctx context.Context, prefix string) ([]byte, bo
 	var known []*track
 	ok := b.server.await(ctx, firstWait, b.server.changes, func() bool {
 		known = known[:0]
+		begun := false
 		for _, t := range b.all() {
-			if t.described() {
+			is, come := t.described()
+			begun = begun || come
+			if is {
 				known = append(known, t)
 			}
 		}
-		return len(known) > 0
+		return begun
 	})
 	if !ok {
 		return nil, false
 	}
-	picture := slices.ContainsFunc(known, func(t *track) bool { v, _ := t.variant(); return v.Width > 0 })
-	var variants []playlist.Variant
-	var sounds []playlist.Rendition
-	for _, t := range known {
-		v, sound := t.variant()
-		v.URI = prefix + t.info.Name + "/" + t.listName()
-		// Sound tracks beside a picture are a choice that goes with it; alone they play by themselves.
-		if picture && sound {
-			sounds = append(sounds, playlist.Rendition{
-				Group: "sound", Name: t.info.Title, Language: t.info.Language, URI: v.URI, Default: len(sounds) == 0,
-			})
-			continue
-		}
-		variants = append(variants, v)
-	}
-	for i := range variants {
-		if len(sounds) > 0 {
-			variants[i].Audio = "sound"
-		}
-	}
-	return playlist.Multivariant(variants, sounds), true
+	return offer(known, prefix), true
 }

@@ -104,6 +104,15 @@ type TrackInfo struct {
 	Language string // RFC 5646, of a sound track; may be empty
 	Title    string // shown to choose sound tracks by; default Name
 
+	// Codecs, Width, Height and Bandwidth (bits per second) are what was announced of a track, of which nothing need have
+	// come yet: it is listed by them until its own init segment tells. Without codecs it is listed once it has begun.
+	Codecs        string
+	Width, Height int
+	Bandwidth     int
+
+	// Wanted is called whenever a player asks for the track, and must not wait. It may be nil.
+	Wanted func()
+
 	// TargetDuration overrides the choice of TARGETDURATION by the keyframe intervals seen first.
 	TargetDuration time.Duration
 

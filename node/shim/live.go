@@ -41,6 +41,7 @@ func (s *Server) serveLive(w http.ResponseWriter, r *http.Request) {
 		if t = b.liveTrack(r.URL.Query().Get("track")); t == nil {
 			return s.changes()
 		}
+		t.asked()
 		return t.changes()
 	}, func() (ok bool) {
 		if t != nil {
@@ -107,6 +108,7 @@ func (b *Broadcast) liveTrack(name string) *track {
 // stream writes chunk after chunk, from part on, until the list ends, the init segment changes or the reader goes.
 func (t *track) stream(r *http.Request, out *liveWriter, part playlist.Part) {
 	for {
+		t.asked()
 		c, ok := t.chunk(part.ID())
 		if !ok || !out.write(out.clock.Place(position(partOf(c)), c.Block)...) {
 			return

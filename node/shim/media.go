@@ -69,31 +69,33 @@ func tooLong(w http.ResponseWriter) {
 
 func (s *Server) serveTrack(w http.ResponseWriter, r *http.Request) {
 	var t *track
+	name, cut := cutOf(r.PathValue("track"))
 	if b := s.lookup(r); b != nil {
 		defer b.leave()
 		if !s.admit(w, r, b) {
 			return
 		}
-		t = b.track(r.PathValue("track"))
+		t = b.track(name)
 	}
 	if t == nil {
 		http.NotFound(w, r)
 		return
 	}
+	t.asked()
 	file := r.PathValue("file")
 	if file == indexName || file == dvrName {
 		s.servePlaylist(w, r, t, file)
 	} else if id, ok := playlist.ParsePartURI(file); ok {
-		s.servePart(w, r, t, id)
+		s.servePart(w, r, t, id, cut)
 	} else if epoch, first, last, ok := playlist.ParseSegmentURI(file); ok {
-		s.serveSegment(w, r, t, epoch, first, last)
+		s.serveSegment(w, r, t, epoch, first, last, cut)
 	} else if name, ok := playlist.ParseInitURI(file); ok {
 		init, err := t.init(r.Context(), name, s.foreign(r))
 		if err != nil {
 			mediaError(w, r, err)
 			return
 		}
-		writeMedia(w, r, init)
+		writeMedia(w, r, cut.init(init))
 	} else {
 		http.NotFound(w, r)
 	}
@@ -142,7 +144,7 @@ func (s *Server) servePlaylist(w http.ResponseWriter, r *http.Request, t *track,
 }
 
 // servePart answers with a part; the one that PRELOAD-HINT names is waited for, and comes whole or not at all.
-func (s *Server) servePart(w http.ResponseWriter, r *http.Request, t *track, id playlist.ID) {
+func (s *Server) servePart(w http.ResponseWriter, r *http.Request, t *track, id playlist.ID, cut cut) {
 	listed, hinted := false, false
 	wait := time.Duration(0)
 	ask := func() bool {
@@ -164,19 +166,19 @@ func (s *Server) servePart(w http.ResponseWriter, r *http.Request, t *track, id 
 	if !listed {
 		t.edition(true, func(p *playlist.Playlist) { _, listed = p.Part(id) })
 	}
-	s.serveChunks(w, r, t, listed, id, id)
+	s.serveChunks(w, r, t, listed, id, id, cut)
 }
 
-func (s *Server) serveSegment(w http.ResponseWriter, r *http.Request, t *track, epoch, first, last uint64) {
+func (s *Server) serveSegment(w http.ResponseWriter, r *http.Request, t *track, epoch, first, last uint64, cut cut) {
 	listed := false
 	ask := func(p *playlist.Playlist) { _, listed = p.Segment(epoch, first, last) }
 	if t.with(ask); !listed {
 		t.edition(true, ask)
 	}
-	s.serveChunks(w, r, t, listed, playlist.ID{Epoch: epoch, Seq: first}, playlist.ID{Epoch: epoch, Seq: last})
+	s.serveChunks(w, r, t, listed, playlist.ID{Epoch: epoch, Seq: first}, playlist.ID{Epoch: epoch, Seq: last}, cut)
 }
 
-func (s *Server) serveChunks(w http.ResponseWriter, r *http.Request, t *track, listed bool, from, to playlist.ID) {
+func (s *Server) serveChunks(w http.ResponseWriter, r *http.Request, t *track, listed bool, from, to playlist.ID, cut cut) {
 	if !listed {
 		http.NotFound(w, r)
 		return
@@ -186,9 +188,9 @@ func (s *Server) serveChunks(w http.ResponseWriter, r *http.Request, t *track, l
 		mediaError(w, r, err)
 		return
 	}
-	blocks := make([][]byte, len(chunks))
-	for i, c := range chunks {
-		blocks[i] = c.Block
+	blocks := make([][]byte, 0, len(chunks))
+	for _, c := range chunks {
+		blocks = append(blocks, cut.block(c.Block)...)
 	}
 	writeMedia(w, r, blocks...)
 }

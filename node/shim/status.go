@@ -158,6 +158,9 @@ func (t *track) status() TrackStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ts := TrackStatus{Name: t.info.Name, Codecs: t.media.Codecs}
+	if t.newest == "" {
+		ts.Codecs = t.info.Codecs
+	}
 	if t.list == nil {
 		return ts
 	}

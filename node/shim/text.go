@@ -34,11 +34,15 @@ func (t *track) render(late, skip, zip bool) [][]byte {
 			}
 		}
 	}
+	lead := t.broadcast.first()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	list, texts := t.list, &t.texts
 	if late && t.late != nil {
 		list, texts = t.late, &t.lateTexts
+	}
+	if lead != nil && lead != t && !list.Shown() {
+		lead.edition(true, list.Align) // the first track never waits for another one's lock
 	}
 	r := &texts.whole
 	if skip {
@@ -77,9 +81,17 @@ func (t *track) variant() (v playlist.Variant, sound bool) {
 	} else if span > 0 {
 		peak = int(float64(size) * 8 / span.Seconds())
 	}
+	if peak == 0 {
+		peak = t.info.Bandwidth
+	}
 	const step = 50_000 // the measure wavers; the text need not
-	return playlist.Variant{
+	v = playlist.Variant{
 		Codecs: t.media.Codecs, Width: t.media.Width, Height: t.media.Height, FrameRate: t.media.FrameRate,
 		Bandwidth: (peak/step + 1) * step, Average: (mean + step - 1) / step * step,
-	}, t.media.VideoCodec == "" && t.media.AudioCodec != ""
+	}
+	if t.newest == "" {
+		v.Codecs, v.Width, v.Height = t.info.Codecs, t.info.Width, t.info.Height
+		return v, t.info.Width == 0
+	}
+	return v, t.media.VideoCodec == "" && t.media.AudioCodec != ""
 }

@@ -50,7 +50,8 @@ type track struct {
 	late      *playlist.Playlist
 	lateTexts texts
 
-	end atomic.Pointer[playlist.Report] // where the list ends, for the other tracks' playlists
+	end  atomic.Pointer[playlist.Report] // where the list ends, for the other tracks' playlists
+	used atomic.Int64                    // Unix nanoseconds of the last request
 }
 
 type arrival struct {
@@ -59,9 +60,19 @@ type arrival struct {
 }
 
 func newTrack(b *Broadcast, info TrackInfo, blocks Blocks) *track {
-	return &track{
+	t := &track{
 		broadcast: b, info: info, blocks: blocks, log: b.log.With("track", info.Name),
 		chunks: map[playlist.ID]envelope.Chunk{}, inits: map[string][]byte{}, changed: make(chan struct{}),
+	}
+	t.used.Store(time.Now().UnixNano())
+	return t
+}
+
+// asked notes that a player asks for the track.
+func (t *track) asked() {
+	t.used.Store(time.Now().UnixNano())
+	if t.info.Wanted != nil {
+		t.info.Wanted()
 	}
 }
 
@@ -183,6 +194,12 @@ func (t *track) begin(c envelope.Chunk, now time.Time, force bool) error {
 	target, known := playlist.TargetDuration(parts)
 	if t.info.TargetDuration > 0 {
 		target, known = t.info.TargetDuration, true
+	} else if first := t.broadcast.first(); first != t {
+		// Players want one TARGETDURATION of all tracks: the first one's.
+		settled := time.Duration(t.broadcast.target.Load())
+		if known = settled > 0; known {
+			target = settled
+		}
 	}
 	if !known && span < backlogSpan && !end && !force {
 		return nil
@@ -196,6 +213,7 @@ func (t *track) begin(c envelope.Chunk, now time.Time, force bool) error {
 		return err
 	}
 	t.list = list
+	t.broadcast.target.CompareAndSwap(0, int64(list.Config().TargetDuration))
 	for _, a := range t.backlog {
 		if err := list.Push(a.Part, a.at); err != nil {
 			t.log.Warn("chunk not listed", "err", err)
@@ -360,9 +378,10 @@ func (t *track) chunk(id playlist.ID) (envelope.Chunk, bool) {
 	return c, ok && len(c.Block) > 0
 }
 
-// described reports whether the track's media is known.
-func (t *track) described() bool {
+// described reports whether the track's media is known, and whether that is by what has come of it.
+func (t *track) described() (known, come bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.newest != ""
+	come = t.newest != ""
+	return come || t.info.Codecs != "", come
 }

@@ -305,9 +305,10 @@ func (b *builder) folders(tracks []*built) ([]link, error) {
 	return append(root, text), err
 }
 
-// multivariant makes the playlist of several tracks: sound tracks beside a picture are a choice that goes with it.
+// multivariant makes the playlist of several tracks: sound tracks beside a picture are a choice that goes with it, and the
+// sound that is in one with the picture is the first of it.
 func multivariant(tracks []*built) []byte {
-	picture := false
+	picture, muxed := false, false
 	for _, t := range tracks {
 		picture = picture || t.media.Width > 0
 	}
@@ -319,13 +320,18 @@ func multivariant(tracks []*built) []byte {
 			FrameRate: t.media.FrameRate, Bandwidth: t.info.Peak, Average: t.info.BitsPerSecond,
 		}
 		if picture && t.media.Width == 0 && t.media.AudioCodec != "" {
-			sounds = append(sounds, playlist.Rendition{Group: "sound", Name: t.name, URI: v.URI, Default: len(sounds) == 0})
+			sounds = append(sounds, playlist.Rendition{Group: "sound", Name: t.name, Language: playlist.Language(t.name), URI: v.URI})
 			continue
 		}
+		muxed = muxed || t.media.AudioCodec != ""
 		variants = append(variants, v)
 	}
-	for i := range variants {
-		if len(sounds) > 0 {
+	if len(sounds) > 0 {
+		if muxed {
+			sounds = slices.Insert(sounds, 0, playlist.Rendition{Group: "sound", Name: playlist.OriginalSound})
+		}
+		sounds[0].Default = true
+		for i := range variants {
 			variants[i].Audio = "sound"
 		}
 	}

@@ -134,6 +134,7 @@ export class Controls {
     if (e.ctrlKey || e.metaKey || e.altKey) return;
     const on = e.target instanceof HTMLElement ? e.target : document.body;
     const typing = on instanceof HTMLInputElement;
+    if (on instanceof HTMLSelectElement) return;
     // Buttons and sliders keep the keys that they live on.
     if (e.key === " " && (typing || on.closest("button, summary, a"))) return;
     const moves = e.key.startsWith("Arrow") || e.key === "Home" || e.key === "End";

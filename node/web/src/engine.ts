@@ -37,6 +37,15 @@ export interface Engine {
   at(dateMs: number): number | null;
   /** Capture time of the playlist's first picture, milliseconds since 1970. */
   beginning(): number | null;
+  /** Names of the sounds to choose from; empty where there is one, or the browser sees to it. */
+  readonly sounds: readonly string[];
+  /** The one that plays; "" where there is no choice. */
+  readonly sound: string;
+  chooseSound(name: string): void;
+  /** Heights of the pictures to choose from, in pixels. */
+  readonly heights: readonly number[];
+  /** 0: whichever the computer keeps up with. */
+  chooseHeight(height: number): void;
   destroy(): void;
 }
 
@@ -52,6 +61,10 @@ export interface Start {
   position: number | null;
   /** Stay close to live. */
   follow: boolean;
+  /** Name of the sound to play where it is there; "": the first. */
+  sound: string;
+  /** Height of the picture to play where it is there; 0: whichever suits. */
+  height: number;
 }
 
 export function canPlay(video: HTMLVideoElement): boolean {

@@ -1,6 +1,6 @@
 // hls.js as an engine: its configuration, and what to do about its errors.
 
-import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig } from "hls.js";
+import Hls, { ErrorDetails, ErrorTypes, Events, type ErrorData, type HlsConfig, type MediaPlaylist } from "hls.js";
 import { Backoff } from "./backoff";
 import type { Engine, EngineHandler, Start } from "./engine";
 import { Target } from "./target";
@@ -36,6 +36,8 @@ const config: Partial<HlsConfig> = {
   enableWorker: false,
   // One request less before the first picture, on a link that is this computer's own.
   testBandwidth: false,
+  // For the same reason the best quality is tried first.
+  abrEwmaDefaultEstimate: 50_000_000,
   playlistLoadPolicy: {
     default: {
       // The node holds a blocking reload for at most 3 target durations.
@@ -74,6 +76,12 @@ function patient(p: HlsConfig["fragLoadPolicy"]): HlsConfig["fragLoadPolicy"] {
  */
 const leastPosition = 0.2;
 
+/** A sound that could not be had is asked for again after this. */
+const againMs = 2000;
+
+/** Picture and sound of a list do not begin together. */
+const beginsSlackS = 0.5;
+
 const codecErrors: readonly string[] = [
   ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR,
   ErrorDetails.BUFFER_ADD_CODEC_ERROR,
@@ -89,6 +97,9 @@ export class HlsEngine implements Engine {
   private mediaRecoveries: number[] = [];
   private troubled = false;
   private following = true;
+  private wish: string;
+  private readonly askedFor = new Map<string, "asked" | "there">();
+  private readonly abort = new AbortController();
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -99,6 +110,7 @@ export class HlsEngine implements Engine {
     const position = start.newborn ? 0 : start.position === null ? null : Math.max(start.position, leastPosition);
     const hls = new Hls(position === null ? config : { ...config, startPosition: position });
     this.hls = hls;
+    this.wish = start.sound;
     this.follow(start.follow);
     if (!start.follow) hls.config.manifestLoadPolicy = patient(hls.config.manifestLoadPolicy);
     hls.on(Events.ERROR, (_, data) => this.error(data));
@@ -118,8 +130,71 @@ export class HlsEngine implements Engine {
         ended: !details.live,
       });
     });
+    hls.on(Events.AUDIO_TRACKS_UPDATED, () => this.tune());
+    for (const e of ["seeking", "timeupdate"]) video.addEventListener(e, () => this.tune(), { signal: this.abort.signal });
+    hls.on(Events.MANIFEST_PARSED, () => this.chooseHeight(start.height));
     hls.loadSource(url);
     hls.attachMedia(video);
+  }
+
+  get sounds(): readonly string[] {
+    return this.separable ? this.hls.audioTracks.map((t) => t.name) : [];
+  }
+
+  /** hls.js cannot leave out the sound that is in one file with the picture, as it is in a recording that comes by its root. */
+  private get separable(): boolean {
+    return this.hls.audioTracks.every((t) => t.url !== "" && t.url !== undefined);
+  }
+
+  get sound(): string {
+    return this.separable ? (this.hls.audioTracks[this.hls.audioTrack]?.name ?? "") : "";
+  }
+
+  chooseSound(name: string): void {
+    this.wish = name;
+    this.tune();
+  }
+
+  /** Plays the sound that is wished for where there is one: before it began, the first. Without any sound hls.js would wait for it. */
+  private tune(): void {
+    const { hls } = this;
+    const tracks = hls.audioTracks;
+    if (tracks.length < 2 || !this.separable) return;
+    const wished = Math.max(0, tracks.findIndex((t) => t.name === this.wish));
+    const begins = tracks[wished]!.details?.fragmentStart ?? 0;
+    const to = this.video.currentTime < begins - beginsSlackS && this.video.readyState > 0 ? 0 : wished;
+    if (to === hls.audioTrack || !this.ready(tracks[to]!)) return;
+    // What is in the buffer is played to its end, so that the change makes no pause.
+    if (this.video.readyState > HTMLMediaElement.HAVE_CURRENT_DATA && !this.video.seeking) hls.nextAudioTrack = to;
+    else hls.audioTrack = to;
+  }
+
+  /**
+   * Whether a sound's playlist can be had at once. The node may have to join its track first, and hls.js fetches no more of
+   * the old sound once it has been told of another: so the page asks before.
+   */
+  private ready(track: MediaPlaylist): boolean {
+    if (track.details || this.askedFor.get(track.url) === "there") return true;
+    if (this.askedFor.has(track.url)) return false;
+    this.askedFor.set(track.url, "asked");
+    fetch(track.url, { signal: this.abort.signal })
+      .then((r) => {
+        if (!r.ok) throw new Error(r.statusText);
+        this.askedFor.set(track.url, "there");
+        this.tune();
+      })
+      .catch(() => setTimeout(() => this.askedFor.delete(track.url), againMs));
+    return false;
+  }
+
+  get heights(): readonly number[] {
+    return this.hls.levels.map((l) => l.height);
+  }
+
+  chooseHeight(height: number): void {
+    const { hls } = this;
+    const i = height === 0 ? -1 : hls.levels.findIndex((l) => l.height === height);
+    if (hls.levels.length > 1 && (i >= 0 || !hls.autoLevelEnabled)) hls.nextLevel = i;
   }
 
   playhead(): number | null {
@@ -162,6 +237,7 @@ export class HlsEngine implements Engine {
 
   destroy(): void {
     clearTimeout(this.retry);
+    this.abort.abort();
     this.hls.destroy();
   }
 

@@ -10,6 +10,7 @@ import { Feed } from "./feed";
 import { Flock } from "./flock";
 import { Gallery } from "./gallery";
 import { seconds, secondsUnit, shortId, span } from "./format";
+import { Menus } from "./menus";
 import { Player } from "./player";
 import { hashOf, parseRoute } from "./route";
 import { initShare, renderShare } from "./share";
@@ -34,6 +35,8 @@ export interface Murmur {
   readonly playhead: number;
   readonly broadcast: string;
   readonly engine: string;
+  /** Name of the sound that plays. */
+  readonly sound: string;
 }
 
 declare global {
@@ -84,6 +87,7 @@ const player = new Player(byId<HTMLVideoElement>("video"), {
   },
 });
 const controls = new Controls(player);
+const menus = new Menus(player);
 
 const latency = (): number | null => latencySeconds(clock.now(Date.now()), player.playhead());
 
@@ -153,7 +157,7 @@ function follow(s: Status): void {
   if (current === "") fresh = false;
   const on = s.broadcasts.find((b) => b.id === current);
   const track = on?.tracks.find((t) => t.playlist !== "");
-  if (on && track) player.tell(track.playlist, on.started);
+  if (on && track) player.tell(track.playlist, on.started, on.tracks);
 }
 
 addEventListener("hashchange", () => {
@@ -197,6 +201,7 @@ function render(): void {
   renderStage();
   renderTrouble(here, wrong);
   controls.render();
+  menus.render();
 }
 
 function renderStage(): void {
@@ -319,6 +324,9 @@ const murmur: Murmur = Object.freeze({
   },
   get engine() {
     return player.engineName;
+  },
+  get sound() {
+    return player.sound;
   },
 });
 Object.defineProperty(window, "murmur", { value: murmur });

@@ -76,6 +76,15 @@ export class NativeEngine implements Engine {
     return date !== undefined && Number.isFinite(date) ? date : null;
   }
 
+  // The browser's own player has menus of its own.
+  readonly sounds: readonly string[] = [];
+  readonly sound = "";
+  readonly heights: readonly number[] = [];
+
+  chooseSound(): void {}
+
+  chooseHeight(): void {}
+
   // The browser's own player keeps its own distance from live.
   distance(): null {
     return null;

@@ -1,11 +1,13 @@
 // One video element that plays a broadcast from load to end, whatever happens to the stream.
 
+import { type Choice, Wishes, original, qualities, sounds, whole } from "./choice";
 import { bufferedAhead, beyondHole } from "./clock";
 import { Dvr, type Standing, type Window, edition, standing } from "./dvr";
 import { type Engine, type Trouble, createEngine } from "./engine";
 import type { Distance } from "./pace";
 import { Pacer } from "./pacer";
 import { StallMeter } from "./stalls";
+import type { Track } from "./status";
 
 export interface PlayerHandler {
   /** Something to show changed: playing, paused, muted, window. */
@@ -66,6 +68,8 @@ export class Player {
   private engine: Engine | null = null;
   private resume: Place | null = null;
   private offered = { playlist: "", started: null as number | null };
+  private tracks: readonly Track[] = [];
+  private readonly wishes = new Wishes();
   private url = "";
   private loadedAt = 0;
   private wanted = true;
@@ -116,6 +120,7 @@ export class Player {
     this.window = null;
     this.resume = null;
     this.offered = { playlist: "", started: null };
+    this.tracks = [];
     this.wanted = item.live || item.autoplay === true;
     this.dvr.load(item.live);
     this.build(item.newborn);
@@ -134,15 +139,66 @@ export class Player {
     this.handler.trouble(null);
   }
 
-  /** What the newest status says of the track: where its playlist is, and when it began. */
-  tell(playlist: string, started: number | null): void {
+  /** What the newest status says of the tracks: where the first one's playlist is, and when it began. */
+  tell(playlist: string, started: number | null, tracks: readonly Track[]): void {
     this.offered = { playlist, started };
+    this.tracks = tracks;
+    // What he listened to the last time has begun since.
+    const { engine, wishes } = this;
+    if (engine && this.started && !this.resume && wishes.sound !== "" && this.lacks(wishes.sound)) this.renew();
+  }
+
+  get sounds(): Choice[] {
+    return this.engine?.name === "native" ? [] : sounds(this.engine?.sounds ?? [], this.tracks);
+  }
+
+  /** The sound that plays. */
+  get sound(): string {
+    return this.engine?.sound || original;
+  }
+
+  chooseSound(name: string): void {
+    this.wishes.sound = name;
+    if (this.lacks(name)) this.renew();
+    else this.engine?.chooseSound(name);
+    this.handler.changed();
+  }
+
+  get qualities(): Choice[] {
+    return qualities(this.engine?.heights ?? []);
+  }
+
+  get quality(): string {
+    const { quality } = this.wishes;
+    return this.qualities.some((q) => q.id === quality) ? quality : "";
+  }
+
+  chooseQuality(id: string): void {
+    this.wishes.quality = id;
+    this.engine?.chooseHeight(Number(id));
+    this.handler.changed();
+  }
+
+  /** Whether a sound that is on is none of the engine's: it began after the engine did. */
+  private lacks(name: string): boolean {
+    const has = this.engine?.sounds ?? [];
+    return !has.includes(name) && this.sounds.some((c) => c.id === name);
+  }
+
+  /** A new engine for the same place, which knows what has begun since. */
+  private renew(): void {
+    if (!this.dvr.following && this.started) this.resume = { position: this.video.currentTime, date: this.playhead() };
+    this.build();
+    if (this.wanted) {
+      this.video.pause();
+      this.prime(this.url);
+    }
   }
 
   /** What can be watched, with what a new engine could reach. */
   get reach(): Window | null {
     const w = this.window;
-    const missing = w && edition(this.engine?.playlist ?? "", this.offered.playlist, this.engine?.beginning() ?? null, this.offered.started);
+    const missing = w && edition(whole(this.engine?.playlist ?? ""), this.offered.playlist, this.engine?.beginning() ?? null, this.offered.started);
     return missing ? { ...w, start: w.start - missing.seconds } : w;
   }
 
@@ -293,7 +349,7 @@ export class Player {
         this.dvr.window(w);
       },
       giveUp: () => this.rebuild(),
-    }, { newborn, position: this.resume?.position ?? null, follow: this.dvr.following });
+    }, { newborn, position: this.resume?.position ?? null, follow: this.dvr.following, sound: this.wishes.sound, height: Number(this.wishes.quality) });
   }
 
   /** A new engine on the same broadcast, at live or where the viewer was. Waits longer each time, so that a hopeless stream costs little. */
