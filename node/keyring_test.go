@@ -153,6 +153,9 @@ func TestKeyringRefuses(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	if err := os.Remove(path); err != nil { // with the mode of the last case
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(path, []byte("# a comment\n\n"+good+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
