@@ -11,7 +11,6 @@ import (
 	"murmuration/mesh"
 	"murmuration/node/archive"
 	"murmuration/node/shim"
-	"murmuration/playlist"
 )
 
 // showing is one broadcast that this participant has on: its tracks' places in the mesh and on the local face. Main is
@@ -51,7 +50,7 @@ func (p *participant) show(
 	if s.face, err = p.shim.Open(shim.BroadcastInfo{ID: info.ID, Title: info.Title, Started: info.Started}); err != nil {
 		return nil, errors.Join(err, s.main.leave())
 	}
-	if err := s.face.AddTrack(shim.TrackInfo{Name: mainTrack, History: history{s.main.past}}, s.main.past); err != nil {
+	if err := s.main.show(mesh.TrackInfo{}, nil); err != nil {
 		s.face.Close()
 		return nil, errors.Join(err, s.main.leave())
 	}
@@ -59,27 +58,19 @@ func (p *participant) show(
 	return s, nil
 }
 
-// open joins a further track and opens it on the local face.
-func (s *showing) open(name string) (*strand, error) {
+// add joins a further track and opens it on the local face.
+func (s *showing) add(name string) (*strand, error) {
 	t := s.strand(name)
 	if err := t.join(); err != nil {
 		return nil, err
 	}
-	if err := s.face.AddTrack(trackInfo(t, mesh.TrackInfo{}), t.past); err != nil {
+	if err := t.show(mesh.TrackInfo{}, nil); err != nil {
 		return nil, errors.Join(err, t.leave())
 	}
 	s.mu.Lock()
 	s.further[name] = t
 	s.mu.Unlock()
 	return t, nil
-}
-
-// trackInfo tells the local face of a further track.
-func trackInfo(t *strand, announced mesh.TrackInfo) shim.TrackInfo {
-	return shim.TrackInfo{
-		Name: t.name, Language: playlist.Language(t.name), History: history{t.past},
-		Codecs: announced.Codecs, Width: announced.Width, Height: announced.Height, Bandwidth: announced.Bitrate,
-	}
 }
 
 // receive hands what the mesh brings of main to the local face until the end mark or the end of ctx.

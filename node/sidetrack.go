@@ -169,7 +169,7 @@ func (t *sideTrack) write(u chunker.Unit) error {
 			return err
 		}
 		if t.strand == nil {
-			if t.strand, err = b.shown.open(t.name); err != nil {
+			if t.strand, err = b.shown.add(t.name); err != nil {
 				return err
 			}
 			t.heal()
@@ -264,7 +264,7 @@ func (t *sideTrack) emit(chunks []envelope.Chunk) {
 // resume takes up a track that an earlier process had on air: peers find it here before its encoder returns. The caller
 // holds b.mu.
 func (t *sideTrack) resume(info mesh.TrackInfo) {
-	strand, err := t.b.shown.open(t.name)
+	strand, err := t.b.shown.add(t.name)
 	if err != nil {
 		t.b.log.Warn("a further track is not gone on with", "broadcast", t.b.id, "track", t.name, "err", err)
 		return

@@ -10,6 +10,8 @@ import (
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
 	"murmuration/node/archive"
+	"murmuration/node/shim"
+	"murmuration/playlist"
 )
 
 // strand is one track of a showing: its place in the mesh, and what it was before.
@@ -26,6 +28,19 @@ type strand struct {
 
 func (s *showing) strand(name string) *strand {
 	return &strand{showing: s, name: name, past: &past{name: name, recording: s.recording}}
+}
+
+// show opens the track on the local face, by what was announced of it; wanted is called when a player asks for it, and may
+// be nil.
+func (s *strand) show(announced mesh.TrackInfo, wanted func()) error {
+	info := shim.TrackInfo{
+		Name: s.name, History: history{s.past}, Wanted: wanted,
+		Codecs: announced.Codecs, Width: announced.Width, Height: announced.Height, Bandwidth: announced.Bitrate,
+	}
+	if s.name != mainTrack {
+		info.Language = playlist.Language(s.name)
+	}
+	return s.face.AddTrack(info, s.past)
 }
 
 // join takes the track's place in the mesh.
