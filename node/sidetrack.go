@@ -19,6 +19,8 @@ const (
 	sideHold = 3 * time.Second
 	// maxSideHeld bounds what is held back.
 	maxSideHeld = 2000
+	// sideAhead is how far a further track may be ahead of main's chunks, which wait for their sound and for a frame rate.
+	sideAhead = 6 * time.Second
 	// sideMeasure is after how much media the record tells of a track's bit rate.
 	sideMeasure = 5 * time.Second
 	// sideLate is how far a further track's sound may lag behind main's chunks before silence takes its place; sideGone is
@@ -157,6 +159,9 @@ func (t *sideTrack) write(u chunker.Unit) error {
 	media := t.time(u) + t.steer.shift
 	if media < 0 || media < t.reached || u.Stream < 0 || u.Stream >= len(t.format.Streams) {
 		return nil // before main's first picture, or what there is already
+	}
+	if media > b.reached+sideAhead {
+		return nil // main's encoder hangs: its timeline will go on where it ended
 	}
 	if t.cutter == nil {
 		cutter, err := chunker.New(chunker.Config{
