@@ -80,7 +80,7 @@ func (t *sideTrack) Format(f chunker.Format) error {
 	switch {
 	case !picture && !f.Fillable():
 		return errSideCodec
-	case t.cutter != nil && !picture && !reflect.DeepEqual(f, t.began):
+	case t.cutter != nil && (!picture || t.began.Fillable()) && !reflect.DeepEqual(f, t.began):
 		return errSideFormat
 	}
 	t.format = f
