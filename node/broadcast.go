@@ -63,6 +63,7 @@ type broadcast struct {
 	torn    bool          // chunks are not being recorded
 	mender  *mender       // looks for what was not recorded; nil before there is any
 	headway headway       // of main's media time, while main comes
+	reached time.Duration // main's media time, so far as chunks are out
 	sides   []*sideTrack  // further tracks, in the order in which they were declared
 }
 
@@ -217,8 +218,9 @@ func (b *broadcast) lead(c envelope.Chunk) {
 		}
 	}
 	b.headway.add(c.Captured, c.Time())
+	b.reached = c.Time() + c.DurationTime()
 	for _, t := range b.sides {
-		t.keepUp(c.Time() + c.DurationTime())
+		t.keepUp(b.reached)
 	}
 }
 

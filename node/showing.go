@@ -13,7 +13,6 @@ import (
 	"murmuration/mesh"
 	"murmuration/node/archive"
 	"murmuration/node/shim"
-	"murmuration/playlist"
 )
 
 // showing is one broadcast that this participant has on: its tracks' places in the mesh and on the local face. Main is
@@ -58,7 +57,7 @@ func (p *participant) show(
 	if err != nil {
 		return nil, errors.Join(err, s.main.leave())
 	}
-	if err := s.add(s.main, mesh.TrackInfo{}, nil); err != nil {
+	if err := s.main.show(mesh.TrackInfo{}, nil); err != nil {
 		s.face.Close()
 		return nil, errors.Join(err, s.main.leave())
 	}
@@ -69,33 +68,19 @@ func (p *participant) show(
 	return s, nil
 }
 
-// open joins a further track and opens it on the local face.
-func (s *showing) open(name string) (*strand, error) {
+// add joins a further track and opens it on the local face.
+func (s *showing) add(name string) (*strand, error) {
 	t := s.strand(name)
 	if err := t.join(); err != nil {
 		return nil, err
 	}
-	if err := s.add(t, mesh.TrackInfo{}, nil); err != nil {
+	if err := t.show(mesh.TrackInfo{}, nil); err != nil {
 		return nil, errors.Join(err, t.leave())
 	}
 	s.mu.Lock()
 	s.further[name] = t
 	s.mu.Unlock()
 	return t, nil
-}
-
-// add opens a track on the local face, with what the channel record tells of it. What is sealed is opened on the way there.
-// Wanted is called when a player asks for the track; it may be nil.
-func (s *showing) add(t *strand, announced mesh.TrackInfo, wanted func()) error {
-	clear := opened{history{t.past}, t.past, t.name, s.opener}
-	info := shim.TrackInfo{
-		Name: t.name, History: clear, Wanted: wanted,
-		Codecs: announced.Codecs, Width: announced.Width, Height: announced.Height, Bandwidth: announced.Bitrate,
-	}
-	if t != s.main {
-		info.Language = playlist.Language(t.name)
-	}
-	return s.face.AddTrack(info, clear)
 }
 
 // sealedInit returns an init segment of a track that is at hand, as it was carried.

@@ -19,6 +19,8 @@ const (
 	sideHold = 3 * time.Second
 	// maxSideHeld bounds what is held back.
 	maxSideHeld = 2000
+	// sideAhead is how far a further track may be ahead of main's chunks, which wait for their sound and for a frame rate.
+	sideAhead = 6 * time.Second
 	// sideMeasure is after how much media the record tells of a track's bit rate.
 	sideMeasure = 5 * time.Second
 	// sideLate is how far a further track's sound may lag behind main's chunks before silence takes its place; sideGone is
@@ -78,7 +80,7 @@ func (t *sideTrack) Format(f chunker.Format) error {
 	switch {
 	case !picture && !f.Fillable():
 		return errSideCodec
-	case t.cutter != nil && !picture && !reflect.DeepEqual(f, t.began):
+	case t.cutter != nil && (!picture || t.began.Fillable()) && !reflect.DeepEqual(f, t.began):
 		return errSideFormat
 	}
 	t.format = f
@@ -158,6 +160,9 @@ func (t *sideTrack) write(u chunker.Unit) error {
 	if media < 0 || media < t.reached || u.Stream < 0 || u.Stream >= len(t.format.Streams) {
 		return nil // before main's first picture, or what there is already
 	}
+	if media > b.reached+sideAhead {
+		return nil // main's encoder hangs: its timeline will go on where it ended
+	}
 	if t.cutter == nil {
 		cutter, err := chunker.New(chunker.Config{
 			Key: b.key, Broadcast: b.id, Track: t.name, Epoch: b.epoch, Start: media, Timed: true, Log: b.log,
@@ -170,7 +175,7 @@ func (t *sideTrack) write(u chunker.Unit) error {
 			return err
 		}
 		if t.strand == nil {
-			if t.strand, err = b.shown.open(t.name); err != nil {
+			if t.strand, err = b.shown.add(t.name); err != nil {
 				return err
 			}
 			t.heal()
@@ -268,7 +273,7 @@ func (t *sideTrack) emit(chunks []envelope.Chunk) {
 // resume takes up a track that an earlier process had on air: peers find it here before its encoder returns. The caller
 // holds b.mu.
 func (t *sideTrack) resume(info mesh.TrackInfo) {
-	strand, err := t.b.shown.open(t.name)
+	strand, err := t.b.shown.add(t.name)
 	if err != nil {
 		t.b.log.Warn("a further track is not gone on with", "broadcast", t.b.id, "track", t.name, "err", err)
 		return

@@ -86,6 +86,13 @@ func TestSideTrack(t *testing.T) {
 		t.Errorf("%d discontinuities, want main's one", breaks)
 	}
 
+	// Main's encoder hangs: de does not run away from it.
+	together(t, 45*s, 75*s, voice)
+	frames, _ = published(t, b, "de")
+	if last := frames[len(frames)-1].media; last > 40*s+sideAhead+s {
+		t.Errorf("main is at 40 s, de at %v", last)
+	}
+
 	// The broadcast's end is its end.
 	if fresh, err := b.end(); !fresh || err != nil {
 		t.Fatal(fresh, err)

@@ -10,6 +10,8 @@ import (
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
 	"murmuration/node/archive"
+	"murmuration/node/shim"
+	"murmuration/playlist"
 )
 
 // strand is one track of a showing: its place in the mesh, and what it was before.
@@ -26,6 +28,20 @@ type strand struct {
 
 func (s *showing) strand(name string) *strand {
 	return &strand{showing: s, name: name, past: &past{name: name, recording: s.recording}}
+}
+
+// show opens the track on the local face, by what was announced of it; wanted is called when a player asks for it, and may
+// be nil. What is sealed is opened on the way there.
+func (s *strand) show(announced mesh.TrackInfo, wanted func()) error {
+	clear := opened{history{s.past}, s.past, s.name, s.opener}
+	info := shim.TrackInfo{
+		Name: s.name, History: clear, Wanted: wanted,
+		Codecs: announced.Codecs, Width: announced.Width, Height: announced.Height, Bandwidth: announced.Bitrate,
+	}
+	if s.name != mainTrack {
+		info.Language = playlist.Language(s.name)
+	}
+	return s.face.AddTrack(info, clear)
 }
 
 // join takes the track's place in the mesh.

@@ -34,11 +34,11 @@ func (s *showing) announce(tracks []mesh.TrackInfo, all bool) {
 		t := s.strand(info.Name)
 		s.further[info.Name] = t
 		s.mu.Unlock()
-		var wanted func()
-		if !all {
-			wanted = func() { s.want(t, false) }
+		wanted := func() { s.want(t, false) }
+		if all {
+			wanted = nil
 		}
-		if err := s.add(t, info, wanted); err != nil {
+		if err := t.show(info, wanted); err != nil {
 			s.host.log.Warn("track not shown", "broadcast", s.info.ID, "track", info.Name, "err", err)
 			continue
 		}

@@ -152,6 +152,7 @@ func TestLanguages(t *testing.T) {
 	root := s.origin.expect(t, 60*time.Second, `^recording .*\(`+id+`\).* /ipfs/(\w+)$`)
 	origin := s.origin.expect(t, time.Second, `^page +(http://\S+)`)
 	s.checkBoth(t, origin+"ipfs/"+root+"/")
+	keeps(t, s.seeds[0], id, root) // with the same root: it has both, too
 }
 
 // checkHeard wants a run of frames to be one of the source's, which is played over and over; silence may stand before it.
