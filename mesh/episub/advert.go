@@ -67,7 +67,7 @@ func (m *Machine) adverts(now int64) {
 		p := Peer(bits.TrailingZeros64(live))
 		n := &m.n[p]
 		since := now - n.toldAt
-		if since >= int64(m.cfg.Advert) || n.toldGen != m.stateGen && since >= 1e9 {
+		if since >= int64(m.cfg.Advert) || n.toldGen != m.stateGen && since >= 600e6 {
 			m.tell(p)
 		}
 		if n.useful >= 256 {

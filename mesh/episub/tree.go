@@ -219,7 +219,7 @@ const opening = 40e6
 // trip.
 func (m *Machine) spread(n *neighbour, feeds uint32) int64 {
 	k := int64(bits.OnesCount32(feeds &^ (1 << m.envelopeLane())))
-	over := max(float64(k+1)*m.laneBytes(0)*1.2-burst, 0)
+	over := max(float64(k+1)*m.laneBytes(0)*(usually+(large-usually)*m.lossy)-burst, 0)
 	return k*25e5 + int64(over*float64(n.rtt)/paced)
 }
 
@@ -228,6 +228,14 @@ func (m *Machine) spread(n *neighbour, feeds uint32) int64 {
 const (
 	burst = 12520
 	paced = 50080
+)
+
+// For how many average chunks a connection is to have room: where packets are lost, for an independent one, since a
+// window that was cut does not grow back before the next, and what follows the chunk waits behind it.
+const (
+	usually    = 1.2
+	large      = 3
+	noticeable = 0.001 // share of the packets lost with which large counts alone
 )
 
 // ask asks p for lane s.
