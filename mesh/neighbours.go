@@ -89,6 +89,7 @@ func (d *driver) survey() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.machine.SetBudget(budget)
+	d.machine.SetLoss(n.lost(d.slots))
 	for p, slot := range d.slots {
 		if rtt, ok := n.roundTrip(p); ok {
 			d.machine.RTT(slot, rtt)

@@ -14,6 +14,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	"github.com/quic-go/quic-go"
+
+	"murmuration/mesh/episub"
 )
 
 const (
@@ -235,6 +237,17 @@ func (n *Node) quicStats(p peer.ID) (quic.ConnectionStats, bool) {
 		}
 	}
 	return quic.ConnectionStats{}, false
+}
+
+// lost returns the share of the packets sent to peers that was lost on the way, so far.
+func (n *Node) lost(peers map[peer.ID]episub.Peer) float64 {
+	var sent, lost uint64
+	for p := range peers {
+		if q, ok := n.quicStats(p); ok {
+			sent, lost = sent+q.PacketsSent, lost+q.PacketsLost
+		}
+	}
+	return float64(lost) / float64(max(sent, 1))
 }
 
 // roundTrip returns the round trip to a connected peer, where it is known.

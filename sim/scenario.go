@@ -97,6 +97,7 @@ type Links struct {
 	Pacing  *bool         `yaml:"pacing"`  // default true
 	Burst   int           `yaml:"burst"`   // bytes; default 12520
 	Window  int           `yaml:"window"`  // bytes; default 40064
+	Reno    bool          `yaml:"reno"`    // of the model: a loss cuts the window as quic-go does, in place of one that never changes
 	Connect time.Duration `yaml:"connect"` // discovery before the first handshake of a peer; default 100ms
 	Detect  time.Duration `yaml:"detect"`  // until a neighbour that vanished is noticed; default 3s
 }

@@ -145,7 +145,9 @@ func (m *Machine) accept(now int64, c *chunk, p Peer, i int, pub int64, hops uin
 	n, s := &m.n[p], m.laneOf(i)
 	if c.have.has(i) {
 		m.stats.Duplicates++
-		m.arrived(c, p, i)
+		if !m.arrived(c, p, i) && p == m.lane[s].next {
+			m.beaten(now, s, c.ID.Seq)
+		}
 		m.unasked(now, s, p)
 		return
 	}

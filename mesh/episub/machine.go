@@ -58,8 +58,9 @@ type Machine struct {
 	busy     int64 // when what was sent so far has left the uplink, by the budget
 	urgent   int64 // the same for what goes before fragments for leaves
 	load     float64
-	changes  int64 // not before: next voluntary change of a parent
-	nextLook int64 // not before: next search for better parents
+	lossy    float64 // how lossy our connections are, 0 to 1
+	changes  int64   // not before: next voluntary change of a parent
+	nextLook int64   // not before: next search for better parents
 	stateGen uint32
 	told     [lanes]int64 // cost of each lane at the last generation, -1 unfed
 	toldAt   int64        // time of the last generation
@@ -173,6 +174,10 @@ func (m *Machine) RTT(p Peer, rtt time.Duration) {
 		m.n[p].rtt = int64(rtt)
 	}
 }
+
+// SetLoss sets the share of our packets that are lost on their way. Where it is a noticeable one, congestion windows stay
+// small and one connection is given fewer lanes.
+func (m *Machine) SetLoss(share float64) { m.lossy = min(max(share/noticeable, 0), 1) }
 
 // SetBudget sets the upload budget in bytes a second: the configured cap or what was measured, whichever is less.
 func (m *Machine) SetBudget(bytesPerSecond float64) { m.cfg.Budget = max(bytesPerSecond, 1) }

@@ -24,6 +24,7 @@ type end struct {
 	slot episub.Peer
 	last int64   // when what was sent last arrives at the other side: a connection keeps order
 	pace float64 // virtual time up to which the pacer has let bytes go
+	reno *reno   // where windows shrink
 	down bool    // this side knows that the connection is gone
 }
 
@@ -86,7 +87,12 @@ func (sh *shard) send(now int64, id int32, frame []byte, m message) {
 	if m.slot < 0 || c.cut {
 		return
 	}
-	if w.pacing {
+	if w.reno {
+		if at := e.leave(now, 2*c.owd+1e6, m.size, w.window, w.burst); at > now+5e5 {
+			sh.push(at, evEnqueue, id, sh.keep(&m, frame))
+			return
+		}
+	} else if w.pacing {
 		window := w.burst
 		rate := 1.25 * w.window / float64(2*c.owd+1e6)
 		e.pace = max(e.pace, float64(now)-window/rate) + float64(wire(m.size))/rate
@@ -165,7 +171,11 @@ func (sh *shard) transmit(now int64, l *nodeLink, m *message, frame []byte) {
 	m.age += gone - m.since
 	at := gone + c.owd + jitter(sh.rng, w.nodes[e.node].jitter) + jitter(sh.rng, w.nodes[m.to].jitter)
 	if c.loss > 0 {
-		at += lossDelay(sh.rng, c.loss, c.owd, m.size)
+		late := lossDelay(sh.rng, c.loss, c.owd, m.size, w.segment)
+		if late > 0 && e.reno != nil {
+			e.reno.lose(now, now+2*c.owd+c.owd/4)
+		}
+		at += late
 	}
 	at = max(at, e.last)
 	e.last = at
@@ -184,8 +194,8 @@ func jitter(rng *rand.Rand, mean float64) int64 {
 // lossDelay draws by how much retransmissions delay a message of some bytes on a path that loses a share of its packets,
 // after RFC 9002: a lost packet that another follows is noticed by the time threshold of 9/8 round trips, the last one of
 // a burst by the probe timeout (a round trip, four times its deviation, and the 25 ms by which the peer may delay its ack).
-func lossDelay(rng *rand.Rand, loss float64, owd int64, size int32) int64 {
-	n := int((size + payload - 1) / payload)
+func lossDelay(rng *rand.Rand, loss float64, owd int64, size, segment int32) int64 {
+	n := int((size + segment - 1) / segment)
 	if rng.Float64() > 1-math.Pow(1-loss, float64(n)) {
 		return 0
 	}

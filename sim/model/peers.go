@@ -221,6 +221,9 @@ func (w *world) linked(now int64, id int32) {
 		e.slot = slot
 		n.slots[slot] = id
 		c = &w.conns[id]
+		if w.reno {
+			n.machine.SetLoss(c.loss) // most have the same on all links
+		}
 		w.of(e.node).perform(now, e.node, acts)
 	}
 }

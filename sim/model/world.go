@@ -41,8 +41,9 @@ type world struct {
 	now    int64 // number of the window
 	until  int64 // its end
 
-	pacing        bool
+	pacing, reno  bool
 	burst, window float64
+	segment       int32 // bytes of a packet that can be lost
 	end           int64
 	events        uint64
 	book
@@ -59,8 +60,12 @@ func newWorld(p *sim.Plan) *world {
 	w := &world{
 		book: newBook(p), rng: rand.New(rand.NewPCG(p.Seed, 0x776f726c)),
 		nodes: make([]node, len(p.Nodes)), where: make([]int32, len(p.Nodes)),
-		pacing: *p.Links.Pacing, burst: float64(p.Links.Burst), window: float64(p.Links.Window),
+		pacing: *p.Links.Pacing, reno: p.Links.Reno, burst: float64(p.Links.Burst), window: float64(p.Links.Window),
 		end: int64(p.End),
+	}
+	w.segment = payload
+	if w.reno {
+		w.segment, w.burst = segment, 10*full
 	}
 	w.share()
 	w.cuts = make([]bool, len(p.Cuts))
