@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -53,6 +54,8 @@ IP. origin copies: what the origin sent, in copies of the stream.
 Stock gossipsub on real nodes takes an hour for a minute of 50 peers. Its model takes seconds, and where it differs from
 real nodes it is faster: it errs in gossipsub's favour.
 
+With -v the nodes of the stack engine tell what they do.
+
 Ctrl-C ends it early and prints what there is; a second one ends it at once.`
 }
 
@@ -72,9 +75,13 @@ func (c simCmd) Run(e *env) error {
 		}
 		defer func() { _ = html.Close() }() // Write's errors are the ones that count
 	}
+	log := e.log
+	if !log.Enabled(e.ctx, slog.LevelInfo) {
+		log = nil // what the simulated nodes warn of is nothing that anybody could see to
+	}
 	meter := newMeter(e.stderr)
 	rep, err := trial.Run(e.ctx, trial.Config{
-		Scenario: s, Engine: c.Engine, System: c.System, Against: c.Against, Seeds: c.Seeds, Seed: c.Seed, Log: e.log, Progress: meter.show,
+		Scenario: s, Engine: c.Engine, System: c.System, Against: c.Against, Seeds: c.Seeds, Seed: c.Seed, Log: log, Progress: meter.show,
 	})
 	meter.clear()
 	if errors.Is(err, trial.ErrUsage) || errors.Is(err, sim.ErrScenario) {
