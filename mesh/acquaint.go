@@ -87,16 +87,7 @@ func (n *Node) suggest(short uint64) {
 	if !ok || n.cfg.NoExchange || len(n.host.Network().Peers())+int(n.dialling.Load()) >= n.preset.neighboursMost {
 		return
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.closed {
-		return
-	}
-	n.wg.Add(1)
-	go func() {
-		defer n.wg.Done()
-		n.dial(n.ctx, info)
-	}()
+	n.spawn(func() { n.dial(n.ctx, info) })
 }
 
 // dial connects to a peer that another told of.

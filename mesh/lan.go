@@ -50,16 +50,7 @@ func (l *lan) HandlePeerFound(info peer.AddrInfo) {
 	if !l.begin(info.ID) {
 		return
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.closed {
-		return
-	}
-	n.wg.Add(1)
-	go func() {
-		defer n.wg.Done()
-		l.end(info.ID, l.visit(info))
-	}()
+	n.spawn(func() { l.end(info.ID, l.visit(info)) })
 }
 
 // begin reports whether a peer should be asked now.

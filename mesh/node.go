@@ -165,6 +165,15 @@ func (n *Node) linger() {
 	<-wire.C
 }
 
+// spawn runs f beside everything else, which Close waits for; not any more once the node is closed.
+func (n *Node) spawn(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.closed {
+		n.wg.Go(f)
+	}
+}
+
 // Close leaves all tracks and channels and closes the host, once the last published chunks are out.
 func (n *Node) Close() error {
 	n.mu.Lock()

@@ -39,17 +39,22 @@ func Run(ctx context.Context, s *sim.Scenario, seed uint64, progress func(Progre
 	return follow(ctx, plan, progress)
 }
 
-// follow runs a plan.
-func follow(ctx context.Context, plan *sim.Plan, progress func(Progress)) (sim.Result, *sim.Detail, error) {
-	var err error
-	w := newWorld(plan)
-	w.play(func(done time.Duration) bool {
+// play lets a world go on to the end, or until ctx ends, whose error it then returns.
+func play(ctx context.Context, run func(goOn func(done time.Duration) bool), end time.Duration, progress func(Progress)) (err error) {
+	run(func(done time.Duration) bool {
 		if progress != nil {
-			progress(Progress{done, plan.End})
+			progress(Progress{done, end})
 		}
 		err = ctx.Err()
 		return err == nil
 	})
+	return err
+}
+
+// follow runs a plan.
+func follow(ctx context.Context, plan *sim.Plan, progress func(Progress)) (sim.Result, *sim.Detail, error) {
+	w := newWorld(plan)
+	err := play(ctx, w.play, plan.End, progress)
 	if err != nil {
 		w.stop()
 	}

@@ -19,13 +19,7 @@ func Gossipsub(ctx context.Context, s *sim.Scenario, seed uint64, progress func(
 		return sim.Result{}, nil, err
 	}
 	w := newStock(plan)
-	w.play(func(done time.Duration) bool {
-		if progress != nil {
-			progress(Progress{done, plan.End})
-		}
-		err = ctx.Err()
-		return err == nil
-	})
+	err = play(ctx, w.play, plan.End, progress)
 	if err != nil && w.now < w.to {
 		if w.now < w.from {
 			w.snapshot(false)

@@ -18,11 +18,6 @@ func newGossipHostile(at *place, how sim.Behaviour) (participant, error) {
 	if err != nil {
 		return nil, err
 	}
-	topic, err := ps.Join(at.reel.id.Topic())
-	if err != nil {
-		g.leave()
-		return nil, err
-	}
 	take := func(_ context.Context, _ peer.ID, m *pubsub.Message) pubsub.ValidationResult {
 		if m.ReceivedFrom == g.host.ID() {
 			return pubsub.ValidationAccept
@@ -39,11 +34,11 @@ func newGossipHostile(at *place, how sim.Behaviour) (participant, error) {
 			bad[len(bad)/2] ^= 1
 		}
 		go func() { // publishing waits for the loop that this validator runs in
-			_ = topic.Publish(g.ctx, bad)
+			_ = g.topic.Publish(g.ctx, bad)
 		}()
 		return pubsub.ValidationIgnore
 	}
-	if err := g.open(ps, topic, take); err != nil {
+	if err := g.open(ps, take); err != nil {
 		return nil, err
 	}
 	return g, nil

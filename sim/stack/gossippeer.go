@@ -45,11 +45,6 @@ func newGossipPeer(at *place) (participant, error) {
 	if err != nil {
 		return nil, err
 	}
-	topic, err := ps.Join(at.reel.id.Topic())
-	if err != nil {
-		g.leave()
-		return nil, err
-	}
 	// Relaying is enough, and loses nothing to a slow reader: the validator sees each message once, first.
 	take := func(_ context.Context, _ peer.ID, m *pubsub.Message) pubsub.ValidationResult {
 		if e, err := readFrame(m.Data); err == nil && m.ReceivedFrom != g.host.ID() {
@@ -58,13 +53,13 @@ func newGossipPeer(at *place) (participant, error) {
 		}
 		return pubsub.ValidationAccept
 	}
-	if err := g.open(ps, topic, take); err != nil {
+	if err := g.open(ps, take); err != nil {
 		return nil, err
 	}
 	return g, nil
 }
 
-// newGossip starts a stock host with stock gossipsub.
+// newGossip starts a stock host with stock gossipsub, and joins the track's topic.
 func newGossip(at *place) (*gossipPeer, *pubsub.PubSub, error) {
 	g := &gossipPeer{at: at}
 	var err error
@@ -76,6 +71,9 @@ func newGossip(at *place) (*gossipPeer, *pubsub.PubSub, error) {
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(contentID), pubsub.WithMaxMessageSize(2<<20), pubsub.WithRawTracer(&g.repeat),
 	)
+	if err == nil {
+		g.topic, err = ps.Join(at.reel.id.Topic())
+	}
 	if err != nil {
 		g.leave()
 		return nil, nil, err
@@ -100,11 +98,10 @@ func newHost(at *place, bytes *bytesOnStreams) (host.Host, error) {
 }
 
 // open takes part in the topic.
-func (g *gossipPeer) open(ps *pubsub.PubSub, topic *pubsub.Topic, take pubsub.ValidatorEx) error {
-	g.topic = topic
-	err := ps.RegisterTopicValidator(topic.String(), take, pubsub.WithValidatorInline(true))
+func (g *gossipPeer) open(ps *pubsub.PubSub, take pubsub.ValidatorEx) error {
+	err := ps.RegisterTopicValidator(g.topic.String(), take, pubsub.WithValidatorInline(true))
 	if err == nil {
-		_, err = topic.Relay()
+		_, err = g.topic.Relay()
 	}
 	if err != nil {
 		g.leave()
