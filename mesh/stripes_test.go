@@ -164,7 +164,7 @@ func (c *crowd) play(t *testing.T, warm, length time.Duration, during func()) (p
 // it another audience than 20, MESH_UP another uplink than 20 Mbit/s, MESH_UPLOAD=measured leaves it to be found out.
 func TestStripesOverHomeUplinks(t *testing.T) {
 	if testing.Short() {
-		t.Skip("two audiences for half a minute each")
+		t.Skip("long: two audiences for half a minute each")
 	}
 	viewers, up := 20, 20
 	if n, err := strconv.Atoi(os.Getenv("MESH_VIEWERS")); err == nil {
@@ -175,10 +175,11 @@ func TestStripesOverHomeUplinks(t *testing.T) {
 	}
 	var p50, p99 [2]time.Duration
 	var waste [2]float64
-	for i, whole := range []bool{false, true} {
-		if whole && viewers > 50 {
-			t.Skip("whole messages take too long to simulate")
-		}
+	kinds := []bool{false, true}
+	if viewers > 50 {
+		kinds = kinds[:1] // whole messages take hours for as many
+	}
+	for i, whole := range kinds {
 		inPlane(t, 1, func(t *testing.T, w *internet) {
 			c := gather(t, w, viewers, up, func(i int, cfg *Config) {
 				cfg.Whole, cfg.Seed = whole, uint64(i+2)
@@ -208,7 +209,7 @@ func TestStripesOverHomeUplinks(t *testing.T) {
 	if p50[0] > 220*time.Millisecond || p99[0] > 350*time.Millisecond {
 		t.Errorf("p50 %v, p99 %v", p50[0], p99[0])
 	}
-	if p50[0] > p50[1] || p99[0] > p99[1] {
+	if len(kinds) > 1 && (p50[0] > p50[1] || p99[0] > p99[1]) {
 		t.Errorf("slower than whole messages: %v and %v, against %v and %v", p50[0], p99[0], p50[1], p99[1])
 	}
 	if waste[0] > 0.08 {

@@ -125,7 +125,7 @@ func TestSimModelAgainst(t *testing.T) {
 // TestSimStack runs the stack engine as a command does, outside of package testing's care.
 func TestSimStack(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds the command")
+		t.Skip("long: builds the command, and runs it for seconds")
 	}
 	bin := filepath.Join(t.TempDir(), "murmur")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".").CombinedOutput(); err != nil {

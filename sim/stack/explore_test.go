@@ -22,7 +22,7 @@ import (
 func TestExplore(t *testing.T) {
 	name := os.Getenv("STACK_SCENARIO")
 	if name == "" {
-		t.Skip("STACK_SCENARIO names none")
+		t.Skip("a tool, not a test: STACK_SCENARIO names no scenario to run")
 	}
 	s, err := sim.Load(name)
 	if err != nil {
