@@ -201,6 +201,9 @@ func TestExportMP4(t *testing.T) {
 	}
 	mustAppend(t, r, src.take(t, 80)...)
 	var done, total int64
+	if err := r.ExportMP4(t.Context(), &buf, "de", nil, 0, 0, nil); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a track that it does not have: %v", err)
+	}
 	if err := r.ExportMP4(t.Context(), &buf, "", nil, 4*time.Second, 8*time.Second, func(d, n int64) { done, total = d, n }); err != nil {
 		t.Fatal(err)
 	}

@@ -259,6 +259,10 @@ func TestLanguageAfterABreak(t *testing.T) {
 	b.startUp(s.page)
 	b.choose("de")
 	watch(t, b, 8*time.Second)
+	eval[bool](b, `(() => { document.getElementById('sound').focus(); return true; })()`) // which shows the controls
+	<-time.After(time.Second)
+	b.screenshot("languages")
+	eval[bool](b, `(() => { document.activeElement.blur(); return true; })()`)
 	b.startUp(s.page) // it is remembered
 	b.until(20*time.Second, `window.murmur.sound === 'de'`)
 	watch(t, b, 5*time.Second)
