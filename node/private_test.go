@@ -104,10 +104,15 @@ func ask(t *testing.T, url string, header map[string]string) (code int, h http.H
 	return resp.StatusCode, resp.Header, string(b)
 }
 
-// firstPart returns the address of the newest independent part that a playlist lists, and of its init segment.
+// firstPart returns the address of the newest independent part that main's playlist lists, and of its init segment.
 func firstPart(t *testing.T, page, id string) (part, init string) {
 	t.Helper()
-	base := page + "b/" + id + "/main/"
+	return firstPartOf(t, page, id, mainTrack)
+}
+
+func firstPartOf(t *testing.T, page, id, track string) (part, init string) {
+	t.Helper()
+	base := page + "b/" + id + "/" + track + "/"
 	for line := range strings.Lines(get(t, base+"index.m3u8")) {
 		for prefix, to := range map[string]*string{`#EXT-X-MAP:URI="`: &init, `#EXT-X-PART:`: &part} {
 			if strings.HasPrefix(line, prefix) {
@@ -439,5 +444,63 @@ func TestPrivateHeldBack(t *testing.T) {
 	b.emit([]envelope.Chunk{{Envelope: &envelope.Envelope{Track: "de"}, Block: []byte("moof")}})
 	if kept > 0 || b.full == nil || b.onAir {
 		t.Errorf("kept %d, %v, on air %v", kept, b.full, b.onAir)
+	}
+}
+
+// TestPrivateTracks: a further track of a private broadcast is sealed as main is, and opened for the same people.
+func TestPrivateTracks(t *testing.T) {
+	t.Parallel()
+	o, c := apiOrigin(t, OriginConfig{})
+	made := c.do("POST", "broadcasts", `{"title":"Board meeting","private":true,"tracks":["main","de"]}`, 201)
+	b := o.broadcastByID(made.ID)
+	side, err := o.authorize("live", made.Key, "de")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := newViewer(t, made.Link)
+	run(t, v)
+	bare, _, _ := strings.Cut(made.Link, "&k=")
+	outside := newViewer(t, bare)
+	run(t, outside)
+	began := time.Now().Add(-8 * time.Second)
+	begin(t, b, toneFormat)
+	begin(t, side, toneFormat)
+	together(t, 0, 8*time.Second, desk{sink: b, began: began}, desk{sink: side, began: began})
+
+	rec, ok := b.recording()
+	if !ok {
+		t.Fatal("no recording")
+	}
+	for _, name := range []string{mainTrack, "de"} {
+		track, ok := rec.Track(name)
+		if !ok {
+			t.Fatalf("the recording has no track %s", name)
+		}
+		chunks, _ := track.Range(envelope.ID{}, envelope.ID{Epoch: 1 << 40}, 1<<16, 1<<30)
+		if len(chunks) < 20 {
+			t.Errorf("%d chunks of %s", len(chunks), name)
+		}
+		for _, k := range chunks {
+			if !k.Key.Sealed() || bytes.Contains(k.Block, []byte("moof")) || bytes.Contains(k.Init, []byte("moov")) {
+				t.Fatalf("chunk %v of %s is kept in the clear", k.ID(), name)
+			}
+		}
+	}
+	for who, page := range map[string]string{"the origin": o.PageURL(), "a viewer": v.PageURL()} {
+		until(t, page, who+": the talk", func(s shim.Status) bool {
+			return live(s) == made.ID && strings.Contains(get(t, page+"b/"+made.ID+"/index.m3u8"), "de/")
+		})
+		part, init := firstPartOf(t, page, made.ID, "de")
+		if _, _, text := ask(t, init, nil); !strings.Contains(text, "moov") {
+			t.Errorf("%s: the init segment of de is none", who)
+		}
+		if code, _, text := ask(t, part, nil); code != http.StatusOK || !strings.Contains(text, "moof") {
+			t.Errorf("%s: a part of de: %d", who, code)
+		}
+	}
+	for _, path := range []string{"de/index.m3u8", "de/live.mp4", "main/index.m3u8"} {
+		if code, _, text := ask(t, outside.PageURL()+"b/"+made.ID+"/"+path, nil); code != http.StatusForbidden || !strings.Contains(text, "private") {
+			t.Errorf("without the key, %s: %d %q", path, code, text)
+		}
 	}
 }
