@@ -41,8 +41,15 @@ func TestPartition(t *testing.T) {
 			t.Errorf("peer %d was not cut off and lost %.3f", id, dot.Lost)
 		}
 	}
+	healed := cut.At - s.Warmup + cut.For
 	for _, at := range r.Series {
-		if second := time.Duration(at.Second) * time.Second; second >= cut.At-s.Warmup+cut.For && at.Lost > 0 {
+		// In the second in which it heals, a peer may miss one chunk: in one or two of twenty seeds one does.
+		most := 0.0
+		second := time.Duration(at.Second) * time.Second
+		if second == healed {
+			most = 1 / float64(4*at.Peers)
+		}
+		if second >= healed && at.Lost > most {
 			t.Errorf("%.3f lost in second %d, after the partition", at.Lost, at.Second)
 		}
 	}
