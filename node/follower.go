@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -71,7 +72,11 @@ func (f *follower) run(ctx context.Context) error {
 		if err == nil {
 			f.update(ctx, rec)
 		}
-		f.watch(ctx, mesh.BroadcastInfo{ID: f.link.Broadcast, Title: rec.Title, Private: len(f.link.Key) > 0})
+		info := mesh.BroadcastInfo{ID: f.link.Broadcast, Title: rec.Title, Private: len(f.link.Key) > 0}
+		if i := slices.IndexFunc(rec.Broadcasts, func(b mesh.BroadcastInfo) bool { return b.ID == info.ID }); i >= 0 {
+			info.Title = rec.Broadcasts[i].Title
+		}
+		f.watch(ctx, info)
 	}
 	for {
 		rec, err := f.feed.Next(ctx)

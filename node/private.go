@@ -120,20 +120,19 @@ func (s *showing) clear(c envelope.Chunk) (envelope.Chunk, bool) {
 	return clear, false
 }
 
-// lock has the local face tell why it shows nothing, and the human.
+// lock has the local face tell why it shows nothing, and the human: where the key lacks or is another's. That a chunk cannot be
+// opened for another reason, say because it came before its init segment, is none of the visitors' business.
 func (s *showing) lock(why error) {
-	if s.opener.isProved() {
-		return // a chunk of it that is no good is none of the visitors' business
-	}
-	text := oneLine(why)
 	for _, known := range []error{errNoKey, errWrongKey} {
-		if errors.Is(why, known) {
-			text = known.Error()
+		if !errors.Is(why, known) || s.opener.isProved() {
+			continue
 		}
+		if s.face.Lock(known.Error()) {
+			s.host.cfg.Tell(fmt.Sprintf("%q (%s) is %v", s.info.Title, s.info.ID, known))
+		}
+		return
 	}
-	if s.face.Lock(text) {
-		s.host.cfg.Tell(fmt.Sprintf("%q (%s) is %s", s.info.Title, s.info.ID, text))
-	}
+	s.host.log.Debug("a chunk is not shown", "broadcast", s.info.ID, "err", why)
 }
 
 func (s *showing) unlock() {

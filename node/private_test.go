@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 
 	"murmuration/chunker/envelope"
 	"murmuration/chunker/seal"
+	"murmuration/mesh"
 	"murmuration/node/archive"
 	"murmuration/node/shim"
 )
@@ -337,6 +339,33 @@ func TestPrivateHeldBack(t *testing.T) {
 	b.emit([]envelope.Chunk{{Envelope: &envelope.Envelope{Track: "de"}, Block: []byte("moof")}})
 	if kept > 0 || b.full == nil || b.onAir {
 		t.Errorf("kept %d, %v, on air %v", kept, b.full, b.onAir)
+	}
+}
+
+// TestPrivateLocked: who watches is told that the key lacks, once, and not that a chunk came before its init segment, which may
+// happen to whoever comes with the right key.
+func TestPrivateLocked(t *testing.T) {
+	heard := newTold()
+	cfg := local(t, "viewer")
+	cfg.Tell = heard.tell
+	p, err := newParticipant("viewer", mesh.Viewer, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	face, err := p.shim.Open(shim.BroadcastInfo{ID: "talk", Private: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &showing{host: p, face: face, opener: p.opener(ringKey(1, "talk"), true)}
+	s.lock(fmt.Errorf("%w: chunk 1-2 came before an init segment", errLocked))
+	if _, why := face.Private(); why != "" || len(heard.lines) != 0 {
+		t.Errorf("for one chunk: %q, %q", why, heard.lines)
+	}
+	s.lock(errNoKey)
+	s.lock(errNoKey)
+	if _, why := face.Private(); why != errNoKey.Error() || len(heard.lines) != 1 {
+		t.Errorf("without a key: %q, %q", why, heard.lines)
 	}
 }
 
