@@ -11,6 +11,7 @@ MODULES := $(WEB)/node_modules/.package-lock.json
 # So are swarms of real nodes in virtual time: the race detector itself crashed in bubbles of so many goroutines (Go 1.26).
 CALM := . ./chunker/... ./node/archive/unixfs/... ./playlist/... ./mesh/... ./sim ./sim/model ./sim/report ./sim/stack ./bench/...
 SOCKETS := ^Test(OnLoopback|InitByRequest|LastChunkLeavesBeforeClose|JSSubscriber)$$
+# RACY tests wait for each other's seconds more than they compute: hence four at once.
 # These build kubo, an independent IPFS node, the first time: it is put off until the other tests leave the processors.
 KUBO := ^TestKubo
 RACY := ./cmd/... ./node ./node/archive ./node/archive/exchange ./node/archive/gateway ./node/ingest/... ./node/player/... ./node/shim/... ./sim/stack ./sim/trial
@@ -44,7 +45,7 @@ unit: web $(MODULES) ## unit and integration tests
 	.ci/need ffmpeg=ffmpeg
 	cd $(WEB) && $(NPM) test --silent
 	$(GO) test -shuffle=on -skip '$(KUBO)' $(CALM)
-	$(GO) test -race -shuffle=on -skip '$(KUBO)' $(RACY)
+	$(GO) test -race -shuffle=on -parallel 4 -skip '$(KUBO)' $(RACY)
 	$(GO) test -race -shuffle=on -run '$(SOCKETS)' ./mesh
 
 e2e: build ## ffmpeg pushes, Chromium plays, ffprobe reads, publishers and seeds are killed
