@@ -69,7 +69,7 @@ slowest hundredth, wait. world500-matrix is world500 on measured round trips bet
 2018 as a CSV file, given with --rtt) instead of the built-in model of cities.
 `
 
-const aboutModel = `Real stock nodes take an hour for a minute of 50 peers, so beyond that there is a model of them (sim/model/gossip: what
+const aboutModel = `Real stock nodes take three quarters of an hour for home200, so beside them there is a model (sim/model/gossip: what
 go-libp2p-pubsub v0.19.0 does with default parameters, message by message, on the model engine's links). Where it differs
 from real nodes it errs in gossipsub's favour: its connections never lose packets to full queues and never slow down, its
 nodes notice within 3 s who vanished, and no node has more neighbours than one of ours. On short runs of real nodes with 12
