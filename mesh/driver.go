@@ -18,9 +18,10 @@ const (
 	machineWindow = 32
 	// assembliesKept is a little more: the machine must never know a chunk whose bytes are gone.
 	assembliesKept = machineWindow + 8
-	// backfill is how far back the machine fetches when the first neighbours speak: enough for those who were here before
-	// the first chunk. What newcomers need beyond it, the log brings.
-	backfill  = time.Second
+	// backfill is how far back the machine fetches when the first neighbours speak: to the newest independent chunk, where
+	// keyframes are not further apart. Fragment by fragment, from several neighbours, and never what the trees bring. What
+	// newcomers need of the past beyond it, the log brings (start.go).
+	backfill  = 4 * time.Second
 	tickEvery = 50 * time.Millisecond
 	// rollEvery is how often the neighbours are compared with the topic's peers, besides when one comes or goes.
 	rollEvery = time.Second
@@ -234,6 +235,9 @@ func (d *driver) tookWhole(c envelope.Chunk, late bool) {
 		return
 	}
 	id := episub.ID(c.ID())
+	if floor, ok := d.machine.Floor(); late && ok && id.Epoch == floor.Epoch && id.Seq < floor.Seq {
+		return // it is of the past: no child has asked for it
+	}
 	a := d.chunks[id]
 	if d.origin || !carried(c.Envelope) || late && (id.Epoch != d.newest.Epoch || id.Seq+machineWindow <= d.newest.Seq) {
 		return
