@@ -47,6 +47,7 @@ type driver struct {
 	slots   map[peer.ID]episub.Peer
 	peers   [episub.MaxNeighbours]peer.ID // by slot
 	others  map[peer.ID]bool              // on the topic with the extension, without a slot
+	coming  map[peer.ID]time.Duration     // said to come to the topic, and when, but not listed among its peers yet
 	stock   map[peer.ID]bool              // on the topic without the extension
 	chunks  map[episub.ID]*assembly
 	newest  episub.ID
@@ -67,7 +68,7 @@ func newDriver(t *Track, topic string, origin bool) *driver {
 	d := &driver{
 		t: t, topic: topic, overhead: len(topic) + maxGroup/2 + pieceFraming + episub.HeaderSize, start: t.node.now(),
 		inbox: newInbox(), uplink: newUplink(t.node.budget.share()), roll: make(chan struct{}, 1),
-		slots: map[peer.ID]episub.Peer{}, others: map[peer.ID]bool{}, stock: map[peer.ID]bool{},
+		slots: map[peer.ID]episub.Peer{}, others: map[peer.ID]bool{}, coming: map[peer.ID]time.Duration{}, stock: map[peer.ID]bool{},
 		chunks: map[episub.ID]*assembly{},
 	}
 	d.make(origin)
@@ -114,7 +115,11 @@ func (d *driver) run() {
 			if now := d.now(); !d.ended || now-d.endedAt < lastRepairs {
 				d.perform(d.machine.Tick(now))
 			}
+			due := len(d.coming) > 0
 			d.mu.Unlock()
+			if due {
+				d.rollCall()
+			}
 		case <-d.roll:
 			d.rollCall()
 		case <-look.C:

@@ -29,10 +29,15 @@ func (t *Track) watch() {
 		if err != nil {
 			return
 		}
-		if t.driver != nil {
+		join := ev.Type == pubsub.PeerJoin
+		switch {
+		case t.driver == nil:
+		case join:
+			t.driver.comes(ev.Peer)
+		default:
 			wake(t.driver.roll)
 		}
-		if ev.Type == pubsub.PeerJoin {
+		if join {
 			wake(t.poke)
 		}
 	}
