@@ -18,9 +18,10 @@ const (
 	machineWindow = 32
 	// assembliesKept is a little more: the machine must never know a chunk whose bytes are gone.
 	assembliesKept = machineWindow + 8
-	// backfill is how far back the machine fetches when the first neighbours speak: enough for those who were here before
-	// the first chunk. What newcomers need beyond it, the log brings.
-	backfill  = time.Second
+	// backfill is how far back the machine fetches when the first neighbours speak: to the newest independent chunk, where
+	// keyframes are not further apart. Fragment by fragment, from several neighbours, and never what the trees bring. What
+	// newcomers need of the past beyond it, the log brings (start.go).
+	backfill  = 4 * time.Second
 	tickEvery = 50 * time.Millisecond
 	// rollEvery is how often the neighbours are compared with the topic's peers, besides when one comes or goes.
 	rollEvery = time.Second
@@ -46,6 +47,7 @@ type driver struct {
 	slots   map[peer.ID]episub.Peer
 	peers   [episub.MaxNeighbours]peer.ID // by slot
 	others  map[peer.ID]bool              // on the topic with the extension, without a slot
+	coming  map[peer.ID]time.Duration     // said to come to the topic, and when, but not listed among its peers yet
 	stock   map[peer.ID]bool              // on the topic without the extension
 	chunks  map[episub.ID]*assembly
 	newest  episub.ID
@@ -66,7 +68,7 @@ func newDriver(t *Track, topic string, origin bool) *driver {
 	d := &driver{
 		t: t, topic: topic, overhead: len(topic) + maxGroup/2 + pieceFraming + episub.HeaderSize, start: t.node.now(),
 		inbox: newInbox(), uplink: newUplink(t.node.budget.share()), roll: make(chan struct{}, 1),
-		slots: map[peer.ID]episub.Peer{}, others: map[peer.ID]bool{}, stock: map[peer.ID]bool{},
+		slots: map[peer.ID]episub.Peer{}, others: map[peer.ID]bool{}, coming: map[peer.ID]time.Duration{}, stock: map[peer.ID]bool{},
 		chunks: map[episub.ID]*assembly{},
 	}
 	d.make(origin)
@@ -113,7 +115,11 @@ func (d *driver) run() {
 			if now := d.now(); !d.ended || now-d.endedAt < lastRepairs {
 				d.perform(d.machine.Tick(now))
 			}
+			due := len(d.coming) > 0
 			d.mu.Unlock()
+			if due {
+				d.rollCall()
+			}
 		case <-d.roll:
 			d.rollCall()
 		case <-look.C:
@@ -234,6 +240,9 @@ func (d *driver) tookWhole(c envelope.Chunk, late bool) {
 		return
 	}
 	id := episub.ID(c.ID())
+	if floor, ok := d.machine.Floor(); late && ok && id.Epoch == floor.Epoch && id.Seq < floor.Seq {
+		return // it is of the past: no child has asked for it
+	}
 	a := d.chunks[id]
 	if d.origin || !carried(c.Envelope) || late && (id.Epoch != d.newest.Epoch || id.Seq+machineWindow <= d.newest.Seq) {
 		return

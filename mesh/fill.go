@@ -1,10 +1,12 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -27,10 +29,15 @@ func (t *Track) watch() {
 		if err != nil {
 			return
 		}
-		if t.driver != nil {
+		join := ev.Type == pubsub.PeerJoin
+		switch {
+		case t.driver == nil:
+		case join:
+			t.driver.comes(ev.Peer)
+		default:
 			wake(t.driver.roll)
 		}
-		if ev.Type == pubsub.PeerJoin {
+		if join {
 			wake(t.poke)
 		}
 	}
@@ -52,7 +59,8 @@ type filler struct {
 	open    int
 	shun    map[peer.ID]time.Time // until when
 
-	backlog      bool // the last seconds are still wanted
+	start        *start // what of the past is wanted, where fragments come; nil where the log does all
+	backlog      bool   // the last seconds are still wanted
 	backlogOpen  bool
 	backlogDue   time.Time
 	backlogTries int
@@ -63,7 +71,11 @@ func (t *Track) run() {
 	defer t.wg.Done()
 	f := &filler{
 		t: t, answers: make(chan answer, gapOpen+1), shun: map[peer.ID]time.Time{},
-		backlog: !t.cfg.Publish && t.cfg.Backlog > 0,
+	}
+	if wanted := !t.cfg.Publish && t.cfg.Backlog >= 0; wanted && t.driver != nil {
+		f.start = &start{span: t.cfg.Backlog}
+	} else {
+		f.backlog = wanted
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -93,16 +105,28 @@ func (f *filler) step(now time.Time) time.Time {
 	t := f.t
 	t.mu.Lock()
 	if t.pushing {
-		f.backlog = false
+		f.backlog, f.start = false, nil
 		t.mu.Unlock()
 		return time.Time{}
 	}
+	t.mu.Unlock()
+	var wait time.Time
+	if f.start != nil {
+		if wait, f.backlog = f.start.step(t, now); f.backlog {
+			f.start = nil
+		}
+	}
+	t.mu.Lock()
 	todo, again := t.gaps.next(now)
 	t.mu.Unlock()
 	for _, what := range todo {
 		f.ask(what, false, now)
 	}
-	if f.backlog && t.window.reaches(t.cfg.Backlog) {
+	if !wait.IsZero() && (again.IsZero() || wait.Before(again)) {
+		again = wait
+	}
+	span := t.backlog()
+	if f.backlog && t.window.reaches(span) {
 		f.backlog = false // the topic has brought as much while nobody had anything
 	}
 	if f.backlog && !f.backlogOpen {
@@ -120,7 +144,7 @@ func (f *filler) step(now time.Time) time.Time {
 // ask sends one request to a random neighbour, preferring those that did not fail lately.
 func (f *filler) ask(what fetch, backlog bool, now time.Time) {
 	t := f.t
-	p, ok := f.pick(now)
+	p, ok := f.pick(what, now)
 	if !ok {
 		if !backlog {
 			t.mu.Lock()
@@ -135,8 +159,11 @@ func (f *filler) ask(what fetch, backlog bool, now time.Time) {
 		a := answer{what: what, backlog: backlog, from: p}
 		req := logRequest{Kind: logRange, Track: t.id, From: what.From, To: what.To, Count: gapRun, Size: maxLogBytes}
 		how := byGap
+		if what.kind == fetchBack {
+			how = byBacklog
+		}
 		if backlog {
-			req = logRequest{Kind: logLatest, Track: t.id, Span: t.cfg.Backlog, Count: maxLogCount, Size: maxLogBytes}
+			req = logRequest{Kind: logLatest, Track: t.id, Span: t.backlog(), Count: maxLogCount, Size: maxLogBytes}
 			how = byBacklog
 		}
 		var err error
@@ -149,9 +176,25 @@ func (f *filler) ask(what fetch, backlog bool, now time.Time) {
 	}()
 }
 
-func (f *filler) pick(now time.Time) (peer.ID, bool) {
+// backlog is how much is asked for where the log does all.
+func (t *Track) backlog() time.Duration { return cmp.Or(t.cfg.Backlog, defaultBacklog) }
+
+// pick returns whom to ask: a random neighbour, of those that said they have it where any did.
+func (f *filler) pick(what fetch, now time.Time) (peer.ID, bool) {
 	peers := f.t.topic.ListPeers()
 	rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
+	if f.t.driver != nil && (what.kind == fetchGap || what.kind == fetchBack) && what.To.Seq > 0 {
+		has := f.t.driver.holders(what.From)
+		slices.SortStableFunc(peers, func(a, b peer.ID) int {
+			switch {
+			case has[a] == has[b]:
+				return 0
+			case has[a]:
+				return -1
+			}
+			return 1
+		})
+	}
 	for _, p := range peers {
 		if until, bad := f.shun[p]; !bad || !until.After(now) {
 			delete(f.shun, p)
@@ -170,7 +213,7 @@ func (f *filler) took(a answer, now time.Time) {
 	t := f.t
 	// Who had nothing to fill a gap with is asked last for a while: where few have a chunk, chance alone would ask the
 	// same ones again and again.
-	if !a.ok || a.got == 0 && (a.backlog || a.what.kind == fetchGap) {
+	if !a.ok || a.got == 0 && (a.backlog || a.what.kind == fetchGap || a.what.kind == fetchBack) {
 		f.shun[a.from] = now.Add(shunFor)
 	}
 	result := "empty"

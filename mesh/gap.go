@@ -16,14 +16,16 @@ const (
 	// stripesGrace is gapGrace where chunks come fragment by fragment. The protocol repairs by itself, within its deadline of
 	// 2 s; what is left to the log is late in any case.
 	stripesGrace = 1800 * time.Millisecond
-	gapJitter    = 150 * time.Millisecond // so that neighbours do not all ask at once
-	gapDeadline  = 12 * time.Second       // then the chunk is declared missed
-	gapRetry     = 250 * time.Millisecond // first pause after an answer that brought nothing; it doubles
-	gapRetryMax  = 2 * time.Second
-	gapRun       = 32  // chunks asked for at once
-	gapOpen      = 4   // requests under way
-	gapMax       = 512 // chunks missing at once; more are declared missed
-	gapBack      = 128 // how far below the first chunk the answer on joining may reach
+	// floorGrace is gapGrace for the chunks that a newcomer requests fragment by fragment.
+	floorGrace  = 4 * time.Second
+	gapJitter   = 150 * time.Millisecond // so that neighbours do not all ask at once
+	gapDeadline = 12 * time.Second       // then the chunk is declared missed
+	gapRetry    = 250 * time.Millisecond // first pause after an answer that brought nothing; it doubles
+	gapRetryMax = 2 * time.Second
+	gapRun      = 32  // chunks asked for at once
+	gapOpen     = 4   // requests under way
+	gapMax      = 512 // chunks missing at once; more are declared missed
+	gapBack     = 128 // how far below the first chunk the answer on joining may reach
 
 	stallAfter = 1200 * time.Millisecond // nothing came for so long: ask whether there is more
 	probeAgain = 500 * time.Millisecond  // pause after an answer that brought chunks
@@ -42,6 +44,7 @@ type fetchKind int
 
 const (
 	fetchGap   fetchKind = iota // chunks known to be missing
+	fetchBack                   // chunks before those that came, which a newcomer would like to have
 	fetchTail                   // what an epoch had after the last chunk that came
 	fetchProbe                  // what there may be after the newest chunk
 )
@@ -71,6 +74,7 @@ type lack struct {
 	since, due time.Time
 	tries      int
 	asked      bool // a request is under way
+	past       bool // a newcomer would like to have it: it is not missed where nobody has it
 }
 
 func newGaps(rng *rand.Rand, grace time.Duration) *gaps {
@@ -87,7 +91,7 @@ func (g *gaps) arrived(id envelope.ID, end, joining bool, now time.Time) {
 		g.tops[id.Epoch] = id.Seq
 		if id.Seq < g.fresh {
 			g.base.Seq = 0
-			g.lost(id.Epoch, 0, id.Seq, now)
+			g.lost(id.Epoch, 0, id.Seq, now.Add(floorGrace-g.grace))
 		}
 		g.news(end, now)
 		return
@@ -125,6 +129,60 @@ func (g *gaps) arrived(id envelope.ID, end, joining bool, now time.Time) {
 		g.news(end, now)
 	}
 	g.forgetEpochs()
+}
+
+// reach makes the tracker want the chunks from id on that are not here: protocols beside the log are bringing them.
+func (g *gaps) reach(id envelope.ID, here func(envelope.ID) bool, now time.Time) {
+	if !g.started {
+		if id.Seq == 0 { // the first that comes tells which epoch that is
+			g.fresh = math.MaxUint64
+			return
+		}
+		g.started = true
+		g.base, g.epoch = id, id.Epoch
+		g.tops[id.Epoch] = id.Seq - 1
+		g.news(false, now)
+		return
+	}
+	g.back(id, lack{since: now, due: now.Add(floorGrace)}, here)
+}
+
+// recall makes it want the chunks from id on that are not here at once, as long as they are of use.
+func (g *gaps) recall(id envelope.ID, here func(envelope.ID) bool, now time.Time) {
+	g.back(id, lack{since: now, due: now, past: true}, here)
+}
+
+// back moves the beginning back to id.
+func (g *gaps) back(id envelope.ID, l lack, here func(envelope.ID) bool) {
+	if !g.started || id.Epoch != g.base.Epoch || !id.Less(g.base) {
+		return
+	}
+	for q := id; q.Less(g.base) && len(g.missing) < gapMax; q.Seq++ {
+		if g.missing[q] == nil && !here(q) {
+			each := l
+			g.missing[q] = &each
+		}
+	}
+	g.base = id
+}
+
+// recalling reports whether anything is still wanted that recall asked for.
+func (g *gaps) recalling() bool {
+	for _, l := range g.missing {
+		if l.past {
+			return true
+		}
+	}
+	return false
+}
+
+// release ends the wish for what recall asked for.
+func (g *gaps) release() {
+	for id, l := range g.missing {
+		if l.past {
+			delete(g.missing, id)
+		}
+	}
 }
 
 // news restarts the wait for the next chunk.
@@ -196,7 +254,9 @@ func (g *gaps) next(now time.Time) (todo []fetch, again time.Time) {
 		l := g.missing[id]
 		if deadline := l.since.Add(gapDeadline); !deadline.After(now) {
 			delete(g.missing, id)
-			g.missed++
+			if !l.past {
+				g.missed++
+			}
 			continue
 		} else {
 			at(deadline)
@@ -208,11 +268,15 @@ func (g *gaps) next(now time.Time) (todo []fetch, again time.Time) {
 			at(l.due)
 			continue
 		}
+		kind, most := fetchGap, uint64(gapRun)
+		if l.past {
+			kind, most = fetchBack, backRun
+		}
 		switch {
-		case run != nil && run.To.Epoch == id.Epoch && run.To.Seq+1 == id.Seq && id.Seq-run.From.Seq < gapRun:
+		case run != nil && run.kind == kind && run.To.Epoch == id.Epoch && run.To.Seq+1 == id.Seq && id.Seq-run.From.Seq < most:
 			run.To = id
 		case g.open < gapOpen:
-			todo = append(todo, fetch{From: id, To: id})
+			todo = append(todo, fetch{From: id, To: id, kind: kind})
 			run = &todo[len(todo)-1]
 			g.open++
 		default:
@@ -277,7 +341,7 @@ func (g *gaps) done(f fetch, answered bool, got int, now time.Time) {
 			return
 		}
 		l.due = now.Add(g.pause(l.tries))
-	case fetchGap:
+	case fetchGap, fetchBack:
 		for seq := f.From.Seq; seq <= f.To.Seq; seq++ {
 			l := g.missing[envelope.ID{Epoch: f.From.Epoch, Seq: seq}]
 			if l == nil {

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -205,5 +206,48 @@ func TestGapsProperty(t *testing.T) {
 		if uint64(lost) > g.missed {
 			t.Fatalf("seed %d: %d chunks forgotten, %d declared missed", seed, lost, g.missed)
 		}
+	}
+}
+
+// TestRecall: what a newcomer would like to have of the past is asked for at once, in short runs, without what is here
+// already; where nobody has it, it is not missed, and released, it is not asked for again.
+func TestRecall(t *testing.T) {
+	now := time.Unix(1_790_000_000, 0)
+	g := newGaps(rand.New(rand.NewPCG(1, 2)), stripesGrace)
+	here := func(id envelope.ID) bool { return id == at(1, 42) }
+	g.reach(at(1, 48), here, now)
+	g.arrived(at(1, 50), false, false, now) // 48 and 49 are on their way
+	g.recall(at(1, 40), here, now)
+	todo, _ := g.next(now)
+	want := []fetch{
+		{at(1, 40), at(1, 41), fetchBack}, {at(1, 43), at(1, 46), fetchBack}, {at(1, 47), at(1, 47), fetchBack},
+	}
+	if !slices.Equal(todo, want) {
+		t.Fatalf("asked for %v", todo)
+	}
+	for seq := uint64(43); seq <= 47; seq++ {
+		g.arrived(at(1, seq), false, true, now)
+	}
+	for i, got := range []int{0, 4, 1} {
+		g.done(todo[i], true, got, now)
+	}
+	if todo, _ = g.next(now); !slices.Equal(todo, want[:1]) || !g.recalling() {
+		t.Errorf("asked again for %v", todo)
+	}
+	g.release()
+	g.done(want[0], true, 0, now)
+	if todo, _ = g.next(now.Add(time.Second)); len(todo) > 0 || g.recalling() {
+		t.Errorf("released, and asked for %v", todo)
+	}
+	todo, _ = g.next(now.Add(floorGrace))
+	if len(todo) == 0 || todo[0] != (fetch{at(1, 48), at(1, 49), fetchGap}) {
+		t.Errorf("what the floor left is not asked for: %v", todo)
+	}
+
+	g.recall(at(1, 36), here, now)
+	g.arrived(at(1, 48), false, false, now)
+	g.arrived(at(1, 49), false, false, now)
+	if _, _ = g.next(now.Add(time.Minute)); g.missed != 0 || g.recalling() {
+		t.Errorf("missed %d", g.missed)
 	}
 }

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"iter"
+	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p-pubsub/partialmessages"
@@ -44,6 +45,18 @@ func (d *driver) down(p peer.ID) {
 	d.peers[slot] = ""
 }
 
+// comingFor is how long a peer is looked for at every tick that is said to have come to the topic. pubsub tells of it when
+// it has heard from it, and lists it when its own stream to it is open, which may be a round trip later.
+const comingFor = 2 * time.Second
+
+// comes notes that a peer came to the topic.
+func (d *driver) comes(p peer.ID) {
+	d.mu.Lock()
+	d.coming[p] = d.now()
+	d.mu.Unlock()
+	wake(d.roll)
+}
+
 // rollCall compares the neighbours with the topic's peers: who has the extension gets a slot, who has not is served
 // whole chunks by pubsub, who left is let go.
 func (d *driver) rollCall() {
@@ -72,6 +85,11 @@ func (d *driver) rollCall() {
 		}
 	}
 	clear(d.stock)
+	for p, since := range d.coming {
+		if _, listed := with[p]; listed || d.now()-since > comingFor {
+			delete(d.coming, p)
+		}
+	}
 	for p, extension := range with {
 		if !extension {
 			d.stock[p] = true

@@ -41,8 +41,9 @@ type JoinConfig struct {
 	// WindowBytes bounds what is kept in memory. The default is 48 MiB.
 	WindowBytes int
 
-	// Backlog is how much of the track before now is fetched on joining, rounded up to an independent chunk. The
-	// default is 6 s; negative means none.
+	// Backlog is how much of the track before now is fetched on joining at least, rounded up to an independent chunk. The
+	// default is what a player needs to begin: two independent chunks and all between, or 7 s of the track. Negative means
+	// none.
 	Backlog time.Duration
 
 	// Publish tells that this node is the track's origin: it fetches no backlog and fills no gaps.
@@ -118,9 +119,6 @@ func (n *Node) Join(id TrackID, cfg JoinConfig) (*Track, error) {
 	}
 	if cfg.WindowBytes <= 0 {
 		cfg.WindowBytes = p.windowBytes
-	}
-	if cfg.Backlog == 0 {
-		cfg.Backlog = defaultBacklog
 	}
 	name := id.Topic()
 	grace := gapGrace

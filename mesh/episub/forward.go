@@ -58,13 +58,13 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 	if c == nil || c.known {
 		m.stats.Duplicates++
 		if c != nil {
-			m.arrived(c, p, EnvelopeIndex) // it was asked for, and another was faster
+			m.arrived(t, c, p, EnvelopeIndex) // it was asked for, and another was faster
 		}
 		return m.out
 	}
 	age := h.Age + m.n[p].owd()
 	m.describe(c, d)
-	if !m.arrived(c, p, EnvelopeIndex) {
+	if !m.arrived(t, c, p, EnvelopeIndex) {
 		if abs(t-age-m.published(c)) > jump {
 			m.resume(d.ID.Seq)
 		}
@@ -76,6 +76,9 @@ func (m *Machine) Envelope(now time.Duration, p Peer, h Header, d Chunk) []Actio
 	m.forwardEnvelope(t, c, p)
 	m.idle(t, c)
 	m.release(t, c)
+	if m.floor > 0 && m.floor <= c.ID.Seq && m.fetches(c) && !c.given { // not only at the next tick
+		m.check(t, c, m.published(c))
+	}
 	return m.end(t)
 }
 
@@ -145,7 +148,7 @@ func (m *Machine) accept(now int64, c *chunk, p Peer, i int, pub int64, hops uin
 	n, s := &m.n[p], m.laneOf(i)
 	if c.have.has(i) {
 		m.stats.Duplicates++
-		if !m.arrived(c, p, i) && p == m.lane[s].next {
+		if !m.arrived(now, c, p, i) && p == m.lane[s].next {
 			m.beaten(now, s, c.ID.Seq)
 		}
 		m.unasked(now, s, p)
@@ -153,7 +156,7 @@ func (m *Machine) accept(now int64, c *chunk, p Peer, i int, pub int64, hops uin
 	}
 	if !m.host.Keep(c.ID, i, data) {
 		m.stats.Bad++
-		m.arrived(c, p, i)
+		m.arrived(now, c, p, i)
 		m.condemn(now, p, BadFragment)
 		return
 	}
@@ -162,9 +165,12 @@ func (m *Machine) accept(now int64, c *chunk, p Peer, i int, pub int64, hops uin
 	m.stats.Fragments++
 	n.useful++
 	n.strikes = 0
-	if m.arrived(c, p, i) {
+	if m.arrived(now, c, p, i) {
 		m.stats.Repaired++
 	} else {
+		if n.fetching > 0 {
+			m.prolong(now, p)
+		}
 		m.clock(c, pub)
 		m.feed(now, s, p, c.ID.Seq, now-m.published(c))
 		m.unasked(now, s, p)

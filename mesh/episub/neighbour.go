@@ -23,13 +23,15 @@ type neighbour struct {
 	relay    [lanes]int32 // the same for a child that passes the lane on
 	weight   [lanes]uint8
 
-	kidOf   uint32 // lanes that we push to it
-	feeds   uint32 // lanes of which it is the parent or the one asked
-	avoid   int64  // nothing is asked of it before
-	strikes uint8
-	banned  bool
-	refused [lanes]int64 // the lane is not asked before
-	asked   uint8        // requests outstanding at it
+	kidOf      uint32 // lanes that we push to it
+	feeds      uint32 // lanes of which it is the parent or the one asked
+	avoid      int64  // nothing is asked of it before
+	strikes    uint8
+	banned     bool
+	refused    [lanes]int64 // the lane is not asked before
+	asked      uint8        // requests outstanding at it
+	fetching   uint8        // the same, of what a newcomer fetches
+	fetchAfter int64        // nothing of that is requested of it before
 
 	toldAt  int64 // when we last sent it our State
 	toldGen uint32
@@ -132,7 +134,7 @@ func (m *Machine) control(now int64, p Peer, b []byte) {
 		m.serve(now, p, &c.Request)
 	}
 	if c.Has&HasAbsent != 0 {
-		m.absent(p, &c.Absent)
+		m.absent(now, p, &c.Absent)
 	}
 	if c.Has&HasState != 0 {
 		m.reconcile(p, c.State.Takes)

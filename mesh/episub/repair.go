@@ -16,8 +16,10 @@ type request struct {
 	p        Peer
 	seq      uint64
 	envelope bool
+	backlog  bool // of what a newcomer fetches
 	set      bitset
 	deadline int64
+	last     int64 // the deadline is not put off beyond it
 }
 
 // watch looks for what is late: chunks that should be here by now, from the oldest wanted to the newest that must
@@ -70,7 +72,7 @@ func (m *Machine) pass(q uint64) {
 
 // check requests what is late of c, and loses lanes that are late again and again.
 func (m *Machine) check(now int64, c *chunk, pub int64) {
-	fetch := c.ID.Seq <= m.backTo
+	fetch := m.fetches(c)
 	if !c.known {
 		if s := m.envelopeLane(); fetch || now > m.due(s, pub) || c.heldAt != 0 && now-c.heldAt > 60e6 {
 			if !fetch && now > m.due(s, pub) {
@@ -177,20 +179,22 @@ func (m *Machine) has(now int64, p Peer, c *chunk, i int) bool {
 	return now > m.published(c)+int64(n.age[s])*5/4*1e3+50e6
 }
 
-// server picks a neighbour for a request: of three that should have it and have nothing outstanding, the nearest.
+// server picks a neighbour for a request: of three that should have it and have none outstanding, or fewer than a newcomer
+// may have there, the nearest.
 func (m *Machine) server(now int64, c *chunk, i int) Peer {
 	found, n := nobody, bits.OnesCount64(m.live)
 	if n == 0 {
 		return nobody
 	}
 	skip, seen := m.rng.IntN(n), 0
+	share := m.share(c)
 	for pass := 0; pass < 2; pass++ {
 		for live, k := m.live, 0; live != 0; live, k = live&(live-1), k+1 {
 			if (pass == 0) != (k >= skip) {
 				continue
 			}
 			p := Peer(bits.TrailingZeros64(live))
-			if m.n[p].asked > 0 || !m.has(now, p, c, i) {
+			if !m.free(now, p, share) || !m.has(now, p, c, i) {
 				continue
 			}
 			if found == nobody || m.n[p].rtt < m.n[found].rtt {
@@ -205,7 +209,7 @@ func (m *Machine) server(now int64, c *chunk, i int) Peer {
 }
 
 func (m *Machine) requestEnvelope(now int64, c *chunk) {
-	if c.tries >= maxTries || len(m.requests) == maxRequests {
+	if c.tries >= m.tries(c) || len(m.requests) == maxRequests {
 		return
 	}
 	p := nobody
@@ -223,17 +227,18 @@ func (m *Machine) requestEnvelope(now int64, c *chunk) {
 	}
 	c.tries++
 	c.envAsked = now + m.n[p].rtt + 300e6
-	m.sendRequest(now, p, c, true, bitset{})
+	m.sendRequest(now, p, c, true, m.blindly(c))
 }
 
 // requestFragments spreads a request for the fragments need of c over neighbours.
 func (m *Machine) requestFragments(now int64, c *chunk, need bitset) {
-	if c.tries >= maxTries {
+	if c.tries >= m.tries(c) {
 		return
 	}
 	sent := uint8(0)
 	defer func() { c.tries += sent }() // looking for a neighbour that has it is not a try
-	most := max(4, (need.count()+5)/6)
+	ways := m.ways(c)
+	most := max(4, (need.count()+ways-1)/ways)
 	for !need.empty() && len(m.requests) < maxRequests {
 		p := m.server(now, c, need.first(0))
 		if p == nobody {
@@ -258,10 +263,18 @@ func (m *Machine) requestFragments(now int64, c *chunk, need bitset) {
 
 func (m *Machine) sendRequest(now int64, p Peer, c *chunk, envelope bool, set bitset) {
 	n := &m.n[p]
-	n.asked++
 	c.asked = c.asked.or(set)
-	m.stats.Requested += uint64(set.count())
-	m.requests = append(m.requests, request{p: p, seq: c.ID.Seq, envelope: envelope, set: set, deadline: now + n.rtt + 400e6})
+	if c.known { // or there are more of them than the chunk has
+		m.stats.Requested += uint64(set.count())
+	}
+	r := request{p: p, seq: c.ID.Seq, envelope: envelope, set: set, deadline: now + n.rtt + 400e6}
+	if r.last = r.deadline; m.fetches(c) {
+		r.backlog, r.last = true, r.deadline+fetchLonger
+		n.fetching++
+	} else {
+		n.asked++
+	}
+	m.requests = append(m.requests, r)
 	m.made = Control{Epoch: m.epoch, Has: HasRequest}
 	m.made.Request.N = 1
 	m.made.Request.List[0] = Ask{Seq: c.ID.Seq, Envelope: envelope, Set: set}
@@ -269,7 +282,7 @@ func (m *Machine) sendRequest(now int64, p Peer, c *chunk, envelope bool, set bi
 }
 
 // arrived strikes fragment i of c off the requests at p and reports whether it was in one.
-func (m *Machine) arrived(c *chunk, p Peer, i int) bool {
+func (m *Machine) arrived(now int64, c *chunk, p Peer, i int) bool {
 	for k := range m.requests {
 		r := &m.requests[k]
 		if r.p != p || r.seq != c.ID.Seq {
@@ -284,6 +297,9 @@ func (m *Machine) arrived(c *chunk, p Peer, i int) bool {
 		default:
 			continue
 		}
+		if r.backlog {
+			m.prolong(now, p)
+		}
 		m.settleRequest(k)
 		return true
 	}
@@ -296,7 +312,11 @@ func (m *Machine) settleRequest(k int) {
 	if r.envelope || !r.set.empty() {
 		return
 	}
-	m.n[r.p].asked--
+	if r.backlog {
+		m.n[r.p].fetching--
+	} else {
+		m.n[r.p].asked--
+	}
 	last := len(m.requests) - 1
 	m.requests[k] = m.requests[last]
 	m.requests = m.requests[:last]
@@ -346,11 +366,14 @@ func (m *Machine) forget(p Peer) {
 }
 
 // absent notes that p will not send what we requested.
-func (m *Machine) absent(p Peer, a *Asks) {
+func (m *Machine) absent(now int64, p Peer, a *Asks) {
 	for i := range a.List[:a.N] {
 		x := &a.List[i]
 		for k := len(m.requests) - 1; k >= 0; k-- {
 			if r := &m.requests[k]; r.p == p && r.seq == x.Seq {
+				if r.backlog && m.short(x) {
+					m.n[p].fetchAfter = now + int64(m.cfg.Busy)
+				}
 				m.strike(k, x.Envelope, x.Set)
 			}
 		}
@@ -366,20 +389,24 @@ func (m *Machine) serve(now int64, p Peer, a *Asks) {
 		x := &a.List[i]
 		c := m.find(x.Seq)
 		ok := c != nil && c.known && now-m.published(c) < int64(m.cfg.Backfill+m.cfg.Deadline)
+		class, most := ClassRepair, int64(m.cfg.Busy)
 		if ok && x.Envelope {
+			if *m.sentEnvelope(c)&(1<<p) == 0 && !x.Set.empty() {
+				class, most = ClassData, most+beginning(n)
+			}
 			m.sendEnvelope(now, c, p)
 			x.Envelope = false
 		}
 		for f := x.Set.first(0); ok && f >= 0; f = x.Set.first(f + 1) {
 			sent := m.sentTo(c, p)
-			if !c.have.has(f) || sent.has(f) || m.busy-now > int64(m.cfg.Busy) || n.repairs >= maxRepairs {
+			if !c.have.has(f) || sent.has(f) || m.busy-now > most || n.repairs >= maxRepairs {
 				continue
 			}
 			n.repairs++
 			sent.set(f)
-			m.spend(now, c.bytes(f)+m.cfg.Overhead, ClassRepair)
+			m.spend(now, c.bytes(f)+m.cfg.Overhead, class)
 			m.act(Action{
-				Kind: SendFragment, Class: ClassRepair, Peer: p, ID: c.ID, Index: int16(f), Hops: c.maxHops,
+				Kind: SendFragment, Class: class, Peer: p, ID: c.ID, Index: int16(f), Hops: c.maxHops,
 				Age: time.Duration(now - m.published(c)),
 			})
 			x.Set.unset(f)

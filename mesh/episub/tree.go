@@ -249,6 +249,9 @@ func (m *Machine) ask(now int64, s int, p Peer, limit uint16) {
 	if !l.fed && m.newest > 0 {
 		n.wantFrom = max(m.newest-1, m.floor)
 	}
+	if m.joined && m.floor > 0 {
+		n.wantFrom = max(n.wantFrom, m.backTo+1) // what is before that is fetched
+	}
 	m.stats.Asked++
 	m.queue(p, HasWant)
 }

@@ -88,7 +88,7 @@ func (m *Machine) restart(epoch uint64) {
 		m.ring[i] = chunk{}
 	}
 	for i := range m.n {
-		m.n[i].asked = 0
+		m.n[i].asked, m.n[i].fetching = 0, 0
 		m.n[i].newest, m.n[i].complete = 0, 0
 	}
 	for s := range m.lanes {
