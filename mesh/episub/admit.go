@@ -89,8 +89,11 @@ func (m *Machine) refusal(now int64, p Peer, s int, limit uint16) int64 {
 }
 
 // originShare is how many stripes the origin pushes to one neighbour: its copies are few, and each should go to
-// somebody who spreads it.
-const originShare = 3
+// somebody who spreads it. Where packets are lost it is lossyShare: everybody waits for the windows of these few connections.
+const (
+	originShare = 3
+	lossyShare  = 2
+)
 
 // originDrain is how long the origin may take to send an average chunk to all its children, in nanoseconds, beyond four
 // copies: more copies would make trees shallower, but the last of them late.
@@ -102,7 +105,11 @@ const originDrain = 75e6
 func (m *Machine) rationed(p Peer, s int) int64 {
 	stripes := m.cfg.Stripes
 	l, n := &m.lane[s], bits.OnesCount64(m.live)
-	share := max(originShare, (2*stripes+n-1)/n)
+	share := originShare
+	if m.lossy >= 1 {
+		share = lossyShare
+	}
+	share = max(share, (2*stripes+n-1)/n)
 	most := max(2, share*n/stripes)
 	most = min(most, max(4, int(originDrain/(m.slot(0)*int64(stripes)))))
 	if fair := int(m.cfg.Budget * m.cfg.Use / (m.laneRate(0) * float64(stripes))); most > fair {

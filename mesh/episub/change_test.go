@@ -1,6 +1,7 @@
 package episub
 
 import (
+	"math/bits"
 	"testing"
 	"time"
 )
@@ -56,5 +57,28 @@ func TestLossy(t *testing.T) {
 	m.SetLoss(0)
 	if again := m.spread(n, 1); again != fine {
 		t.Error("a loss that is over counts")
+	}
+}
+
+// TestOriginShare: where packets are lost, the origin pushes fewer stripes to one neighbour.
+func TestOriginShare(t *testing.T) {
+	for loss, want := range map[float64]int{0: originShare, 0.01: lossyShare} {
+		m := New(Config{ID: 1, Seed: 1, Origin: true, Budget: 12.5e6}, labHost{})
+		m.SetLoss(loss)
+		for id := range uint64(40) {
+			m.Up(0, id+2, 20*time.Millisecond)
+		}
+		for s := range 2 * want { // nobody has these yet: all of them are given
+			m.addChild(s, Peer(10+s))
+		}
+		asker := Peer(1)
+		for s := range 2 * want {
+			if m.rationed(asker, s) == 0 {
+				m.addChild(s, asker)
+			}
+		}
+		if _, to := m.Carries(asker); bits.OnesCount32(to) != want {
+			t.Errorf("with a loss of %v the origin gives %b to one neighbour, want %d stripes", loss, to, want)
+		}
 	}
 }
