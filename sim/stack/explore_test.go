@@ -62,7 +62,7 @@ func TestExplore(t *testing.T) {
 	t.Logf("%.0f s, %.2f GB", r.Cost.Seconds, float64(r.Cost.Bytes)/1e9)
 }
 
-// diary returns what prints once a second what the run has cost so far, and writes the profiles that STACK_HEAP and STACK_CPU
+// diary returns what prints once a second what the run has cost so far, at the end which ways the lanes take, and writes the profiles that STACK_HEAP and STACK_CPU
 // name: of the heap at STACK_AT of virtual time, of the processor from then on. It is called in virtual time: from outside, a
 // profile of a run on one processor would be of its end.
 func diary(t *testing.T) func(r *run, now time.Duration) {
@@ -95,6 +95,9 @@ func diary(t *testing.T) func(r *run, now time.Duration) {
 			now.Seconds(), (used - spent).Seconds(), n-packets, r.connections(), pprof.Lookup("goroutine").Count(),
 			float64(m.HeapAlloc)/1e6, float64(m.StackInuse)/1e6, float64(m.Sys)/1e6)
 		packets, spent = n, used
+		if end := r.plan.Warmup + r.plan.Duration - time.Second; now >= end && now < end+time.Second {
+			t.Log(r.ways())
+		}
 		if next += time.Second; now < at || now >= at+time.Second {
 			return
 		}
