@@ -38,6 +38,7 @@ type standingKeys struct {
 	mu       sync.Mutex
 	modified time.Time
 	size     int64
+	mode     fs.FileMode // chmod changes neither
 	more     []standingKey
 }
 
@@ -67,7 +68,7 @@ func (k *standingKeys) all() []standingKey {
 func (k *standingKeys) read() error {
 	f, err := os.Open(k.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		k.more, k.modified, k.size = nil, time.Time{}, 0
+		k.more, k.modified, k.size, k.mode = nil, time.Time{}, 0, 0
 		return nil
 	}
 	if err != nil {
@@ -78,10 +79,10 @@ func (k *standingKeys) read() error {
 	if err != nil {
 		return err
 	}
-	if info.ModTime().Equal(k.modified) && info.Size() == k.size {
+	if info.ModTime().Equal(k.modified) && info.Size() == k.size && info.Mode() == k.mode {
 		return nil
 	}
-	k.modified, k.size = info.ModTime(), info.Size() // what is wrong with it is said once
+	k.modified, k.size, k.mode = info.ModTime(), info.Size(), info.Mode() // what is wrong with it is said once
 	text, err := ownerfile.Read(f, maxKeysFile)
 	if err != nil {
 		return err

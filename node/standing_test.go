@@ -65,7 +65,8 @@ func FuzzParseKeys(f *testing.F) {
 	})
 }
 
-// TestStandingKeysFile: changes count at once, and a file that others may read is refused at the start and left alone later.
+// TestStandingKeysFile: changes count at once, and a file that others may read is refused at the start and left alone later, until
+// they may not any more.
 func TestStandingKeysFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "keys")
@@ -102,18 +103,22 @@ func TestStandingKeysFile(t *testing.T) {
 	if _, err := newStandingKeys(dir, "first-key", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a file that others may read is taken: %v", err)
 	}
-	write("third-key\n"+strings.Repeat("#\n", maxKeysFile/2), 0o600, 3)
-	want("first-key:", "second-key:Stage two")
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want("first-key:", "third-key:")
+	write("second-key Stage two\n"+strings.Repeat("#\n", maxKeysFile/2), 0o600, 3)
+	want("first-key:", "third-key:")
 	if _, err := newStandingKeys(dir, "first-key", slog.New(slog.DiscardHandler)); !errors.Is(err, ErrKey) || !strings.Contains(err.Error(), "more than 65536") {
 		t.Errorf("a file that is too large is taken: %v", err)
 	}
-	write("third-key\n", 0o600, 4)
-	want("first-key:", "third-key:")
+	write("fourth-key\n", 0o600, 4)
+	want("first-key:", "fourth-key:")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	want("first-key:")
-	if _, ok := findKey(k.all(), "third-key"); ok {
+	if _, ok := findKey(k.all(), "fourth-key"); ok {
 		t.Error("a key that was taken out still counts")
 	}
 	if _, ok := findKey([]standingKey{{key: ""}}, ""); ok {
