@@ -50,6 +50,10 @@ var bans = []ban{
 		on: []string{"github.com/libp2p/", "net", "os"},
 	},
 	{
+		under: "mesh/ownerfile", why: "what a file holds is its reader's matter",
+		on: []string{"github.com/", "net", module + "/mesh", module + "/chunker", module + "/node"}, except: []string{module + "/mesh/ownerfile"},
+	},
+	{
 		under: "sim", why: "the simulator measures the mesh, not the players' face",
 		on: []string{module + "/node/shim", module + "/cmd"},
 	},

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"murmuration/mesh/ownerfile"
 )
 
 func TestCreateAndLoadKey(t *testing.T) {
@@ -87,8 +89,8 @@ func TestBadKeyFiles(t *testing.T) {
 		want error
 		says string
 	}{
-		"readable by all": {pemGood, 0o644, ErrKeyMode, "chmod 600"},
-		"group may write": {pemGood, 0o620, ErrKeyMode, "0620"},
+		"readable by all": {pemGood, 0o644, ownerfile.ErrMode, "chmod 600"},
+		"group may write": {pemGood, 0o620, ownerfile.ErrMode, "0620"},
 		"empty":           {nil, 0o600, ErrKeyFormat, "no PEM block"},
 		"text":            {[]byte("hello"), 0o600, ErrKeyFormat, "no PEM block"},
 		"public key":      {[]byte(strings.ReplaceAll(string(pemGood), "PRIVATE", "PUBLIC")), 0o600, ErrKeyFormat, "PUBLIC KEY"},
@@ -108,7 +110,7 @@ func TestBadKeyFiles(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := LoadKey(t.TempDir()); !errors.Is(err, ErrKeyMode) && !errors.Is(err, ErrKeyFormat) {
+	if _, err := LoadKey(t.TempDir()); !errors.Is(err, ErrKeyFormat) {
 		t.Errorf("a folder: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,12 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
+	"murmuration/mesh/ownerfile"
 	"murmuration/node/archive"
 )
 
@@ -125,13 +126,13 @@ func (d *deletions) add(k archive.Key, listed bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.note(deletion{Channel: mesh.ChannelName(k.Channel), Broadcast: k.Broadcast, At: plain(time.Now()), Listed: listed})
-	var text strings.Builder
+	var text bytes.Buffer
 	out := json.NewEncoder(&text)
 	out.SetIndent("", " ")
 	if err := out.Encode(d.all); err != nil {
 		return err
 	}
-	return writeWhole(d.path, text.String())
+	return ownerfile.Replace(d.path, text.Bytes())
 }
 
 // has reports whether somebody deleted a recording here, and withdrawn whether the channel is no longer to list it.

@@ -5,17 +5,16 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 
 	"murmuration/chunker/envelope"
 	"murmuration/chunker/seal"
 	"murmuration/mesh"
+	"murmuration/mesh/ownerfile"
 	"murmuration/node/archive"
 )
 
@@ -55,18 +54,13 @@ func openKeyring(dir string) (*keyring, error) {
 }
 
 func (k *keyring) load() error {
-	f, err := os.Open(k.path)
+	text, err := ownerfile.Load(k.path, maxKeyring)
 	if errors.Is(err, fs.ErrNotExist) {
 		k.read = nil
 		return nil
 	}
 	if err != nil {
-		return err
-	}
-	defer f.Close()
-	text, err := readKeyring(f, k.path)
-	if err != nil {
-		return err
+		return withAdvice(err)
 	}
 	keys, err := parseKeyring(text)
 	if err != nil {
@@ -76,24 +70,12 @@ func (k *keyring) load() error {
 	return nil
 }
 
-// readKeyring reads a file of keys, which only its owner may read.
-func readKeyring(f *os.File, path string) ([]byte, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
+// withAdvice says what helps where the file has grown too large.
+func withAdvice(err error) error {
+	if errors.Is(err, ownerfile.ErrTooLarge) {
+		return fmt.Errorf("%w: delete lines of broadcasts that nobody will watch again", err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
-	}
-	// Windows has no such bits; its files are guarded by the folder they are in.
-	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
-		return nil, fmt.Errorf("%s: %w (mode %04o); use: chmod 600 %s", path, mesh.ErrKeyMode, mode, path)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyring+1))
-	if err == nil && len(text) > maxKeyring {
-		err = fmt.Errorf("%s has more than %d bytes: delete lines of broadcasts that nobody will watch again", path, maxKeyring)
-	}
-	return text, err
+	return err
 }
 
 // parseKeyring reads lines. What a power cut left of the last one, without a line break, is passed over: it was not
@@ -183,9 +165,9 @@ func (k *keyring) append(line string) error {
 		return err
 	}
 	defer f.Close()
-	text, err := readKeyring(f, k.path)
+	text, err := ownerfile.Read(f, maxKeyring)
 	if err != nil {
-		return err
+		return withAdvice(err)
 	}
 	if len(text)+len(line) > maxKeyring {
 		return fmt.Errorf("%s is full: delete lines of broadcasts that nobody will watch again", k.path)

@@ -11,6 +11,7 @@ import (
 	"murmuration/chunker/envelope"
 	"murmuration/chunker/seal"
 	"murmuration/mesh"
+	"murmuration/mesh/ownerfile"
 	"murmuration/node/archive"
 )
 
@@ -167,7 +168,7 @@ func TestKeyringRefuses(t *testing.T) {
 	}
 	cfg := local(t, "viewer")
 	cfg.Dir = dir
-	if _, err := NewViewer(ViewerConfig{Config: cfg, Link: "murmur://" + name}); !errors.Is(err, ErrKey) || !errors.Is(err, mesh.ErrKeyMode) {
+	if _, err := NewViewer(ViewerConfig{Config: cfg, Link: "murmur://" + name}); !errors.Is(err, ErrKey) || !errors.Is(err, ownerfile.ErrMode) {
 		t.Errorf("a viewer with a readable keyring: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"murmuration/chunker/envelope"
 	"murmuration/mesh"
+	"murmuration/mesh/ownerfile"
 	"murmuration/node/archive"
 )
 
@@ -88,7 +89,7 @@ func (o *Origin) save() error {
 	if string(text) == o.saved || o.saved == "" && len(open) == 0 {
 		return nil
 	}
-	if err := writeWhole(filepath.Join(o.dir, savedFile), string(text)+"\n"); err != nil {
+	if err := ownerfile.Replace(filepath.Join(o.dir, savedFile), append(text, '\n')); err != nil {
 		return fmt.Errorf("writing down the open broadcasts: %w", err)
 	}
 	o.saved = string(text)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"murmuration/mesh/ownerfile"
 	"murmuration/node/shim"
 )
 
@@ -76,7 +77,7 @@ func writeRunning(path string, r Running) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(path, string(text)+"\n")
+	return ownerfile.Replace(path, append(text, '\n'))
 }
 
 // ours reports whether the file is there and this participant's.

@@ -5,16 +5,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
 
+	"murmuration/mesh/ownerfile"
 	"murmuration/node/ingest"
 )
 
@@ -39,6 +38,7 @@ type standingKeys struct {
 	mu       sync.Mutex
 	modified time.Time
 	size     int64
+	mode     fs.FileMode // chmod changes neither
 	more     []standingKey
 }
 
@@ -68,7 +68,7 @@ func (k *standingKeys) all() []standingKey {
 func (k *standingKeys) read() error {
 	f, err := os.Open(k.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		k.more, k.modified, k.size = nil, time.Time{}, 0
+		k.more, k.modified, k.size, k.mode = nil, time.Time{}, 0, 0
 		return nil
 	}
 	if err != nil {
@@ -79,18 +79,11 @@ func (k *standingKeys) read() error {
 	if err != nil {
 		return err
 	}
-	if info.ModTime().Equal(k.modified) && info.Size() == k.size {
+	if info.ModTime().Equal(k.modified) && info.Size() == k.size && info.Mode() == k.mode {
 		return nil
 	}
-	k.modified, k.size = info.ModTime(), info.Size() // what is wrong with it is said once
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a file", k.path)
-	}
-	// Windows has no such bits; its files are guarded by the folder they are in.
-	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
-		return fmt.Errorf("others may read %s (mode %04o); use: chmod 600 %s", k.path, mode, k.path)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxKeysFile+1))
+	k.modified, k.size, k.mode = info.ModTime(), info.Size(), info.Mode() // what is wrong with it is said once
+	text, err := ownerfile.Read(f, maxKeysFile)
 	if err != nil {
 		return err
 	}
@@ -104,9 +97,6 @@ func (k *standingKeys) read() error {
 
 // parseKeys reads lines of a key, blanks and a title. Empty lines and those that start with # are passed over.
 func parseKeys(text []byte) ([]standingKey, error) {
-	if len(text) > maxKeysFile {
-		return nil, fmt.Errorf("it has more than %d bytes", maxKeysFile)
-	}
 	var keys []standingKey
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {

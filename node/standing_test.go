@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -35,7 +36,6 @@ func TestParseKeys(t *testing.T) {
 		{name: "control character", text: "main-stage-1 a\x1bb", fails: "control"},
 		{name: "not UTF-8", text: "main-stage-1 \xff", fails: "UTF-8"},
 		{name: "too many", text: many, fails: "more than 256"},
-		{name: "too long", text: strings.Repeat("#\n", maxKeysFile), fails: "more than 65536"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := parseKeys([]byte(c.text))
@@ -65,7 +65,8 @@ func FuzzParseKeys(f *testing.F) {
 	})
 }
 
-// TestStandingKeysFile: changes count at once, and a file that others may read is refused at the start and left alone later.
+// TestStandingKeysFile: changes count at once, and a file that others may read is refused at the start and left alone later, until
+// they may not any more.
 func TestStandingKeysFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "keys")
@@ -102,13 +103,22 @@ func TestStandingKeysFile(t *testing.T) {
 	if _, err := newStandingKeys(dir, "first-key", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("a file that others may read is taken: %v", err)
 	}
-	write("third-key\n", 0o600, 3)
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	want("first-key:", "third-key:")
+	write("second-key Stage two\n"+strings.Repeat("#\n", maxKeysFile/2), 0o600, 3)
+	want("first-key:", "third-key:")
+	if _, err := newStandingKeys(dir, "first-key", slog.New(slog.DiscardHandler)); !errors.Is(err, ErrKey) || !strings.Contains(err.Error(), "more than 65536") {
+		t.Errorf("a file that is too large is taken: %v", err)
+	}
+	write("fourth-key\n", 0o600, 4)
+	want("first-key:", "fourth-key:")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	want("first-key:")
-	if _, ok := findKey(k.all(), "third-key"); ok {
+	if _, ok := findKey(k.all(), "fourth-key"); ok {
 		t.Error("a key that was taken out still counts")
 	}
 	if _, ok := findKey([]standingKey{{key: ""}}, ""); ok {

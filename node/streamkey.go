@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"murmuration/mesh/ownerfile"
 )
 
 // streamKey reads the standing stream key, or makes one.
@@ -25,26 +27,8 @@ func streamKey(dir string) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	key := randomHex(12)
-	if err := writeWhole(path, key+"\n"); err != nil {
+	if err := ownerfile.Replace(path, []byte(key+"\n")); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	return key, nil
-}
-
-// writeWhole makes a file, for its owner only, that is there whole or not at all: a full disk leaves nothing half written.
-func writeWhole(path, text string) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, ".new-*") // with mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -1,8 +1,11 @@
 package shim
 
 import (
+	"maps"
 	"net"
 	"net/http"
+	"path"
+	"strings"
 )
 
 // A private broadcast is shown to the one who sits at this machine, and to who has the token: to nobody else who reaches the
@@ -53,9 +56,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, b *Broadcast) boo
 		return true
 	}
 	h := w.Header()
-	for _, name := range []string{"Access-Control-Allow-Origin", "Access-Control-Expose-Headers"} {
-		h.Del(name)
-	}
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return strings.HasPrefix(name, "Access-Control-") })
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "private, no-store") // nor is it left on a disk by a browser
 	switch {
@@ -67,6 +68,22 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, b *Broadcast) boo
 		return true
 	}
 	return false
+}
+
+// admitOptions is admit for OPTIONS, which no handler sees: what a page may not read, it is not promised either.
+func (s *Server) admitOptions(w http.ResponseWriter, r *http.Request) bool {
+	rest, ok := strings.CutPrefix(path.Clean(r.URL.Path), "/b/")
+	if !ok {
+		return true
+	}
+	id, _, _ := strings.Cut(rest, "/")
+	r.SetPathValue("broadcast", id)
+	b := s.lookup(r)
+	if b == nil {
+		return true
+	}
+	defer b.leave()
+	return s.admit(w, r, b)
 }
 
 // near reports whether a request comes from a program on this machine that asked this machine: over loopback, by a loopback

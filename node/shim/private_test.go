@@ -133,6 +133,67 @@ func TestPrivateOrigins(t *testing.T) {
 	}
 }
 
+// TestPrivatePreflight: what a browser asks before another page may read gets for a private broadcast what the reading would
+// get, with no promise; so for one that must be opened for it. What is public promises as ever.
+func TestPrivatePreflight(t *testing.T) {
+	var s *Server
+	opened := 0
+	s, _ = privacy(t, Config{Recording: func(id string) bool {
+		if id != "past" {
+			return false
+		}
+		opened++
+		_, err := s.Open(BroadcastInfo{ID: id, Private: true})
+		return err == nil
+	}})
+	const public = true
+	for _, c := range []struct {
+		path, origin string
+		code         int
+		public       bool
+	}{
+		{"/b/secret/main/index.m3u8", "https://elsewhere.example", 403, !public},
+		{"/b/secret/main/p-7-8.m4s", "https://elsewhere.example", 403, !public},
+		{"/b/secret/index.m3u8", "https://elsewhere.example", 403, !public},
+		{"/b/secret/live.mp4", "null", 403, !public},
+		{"/b/secret/nothing", "http://127.0.0.1:9000", 403, !public},
+		{"/b//public/../secret/index.m3u8", "https://elsewhere.example", 403, !public},
+		{"/b/sec%72et/index.m3u8", "https://elsewhere.example", 403, !public},
+		{"/b/past/index.m3u8", "https://elsewhere.example", 403, !public},
+		{"/b/secret/main/index.m3u8", "http://127.0.0.1:8480", 204, !public},
+		{"/b/secret/main/index.m3u8", "", 204, !public},
+		{"/b/public/main/index.m3u8", "https://elsewhere.example", 204, public},
+		{"/b/public/live.mp4", "null", 204, public},
+		{"/b/unknown/index.m3u8", "https://elsewhere.example", 204, public},
+		{"/live.m3u8", "https://elsewhere.example", 204, public},
+		{"/live.mp4", "https://elsewhere.example", 204, public},
+	} {
+		header := map[string]string{
+			"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "range", "Access-Control-Request-Private-Network": "true",
+		}
+		if c.origin != "" {
+			header["Origin"] = c.origin
+		}
+		w := request(s, http.MethodOptions, c.path, "127.0.0.1:5", header)
+		if w.Code != c.code {
+			t.Errorf("%s from %q: %d %s", c.path, c.origin, w.Code, w.Body)
+		}
+		for _, name := range []string{"Origin", "Methods", "Headers", "Private-Network"} {
+			if promised := w.Header().Get("Access-Control-Allow-"+name) != ""; promised != c.public {
+				t.Errorf("%s from %q: %s %v", c.path, c.origin, name, w.Header())
+			}
+		}
+		for name := range w.Header() {
+			if !c.public && strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s from %q: %s", c.path, c.origin, name)
+			}
+		}
+	}
+	if opened != 1 {
+		t.Errorf("the recording was opened %d times", opened)
+	}
+}
+
 // TestLocked: a broadcast that cannot be opened answers with the reason, at once, and tells it in the status.
 func TestLocked(t *testing.T) {
 	s, _ := privacy(t, Config{})
