@@ -420,6 +420,10 @@ func TestPrivateTracks(t *testing.T) {
 			t.Errorf("%s: a part of de: %d", who, code)
 		}
 	}
+	until(t, outside.PageURL(), "without the key: the talk", func(shim.Status) bool {
+		code, _, _ := ask(t, outside.PageURL()+"b/"+made.ID+"/index.m3u8", nil)
+		return code != http.StatusNotFound // it has heard of it
+	})
 	for _, path := range []string{"de/index.m3u8", "de/live.mp4", "main/index.m3u8"} {
 		if code, _, text := ask(t, outside.PageURL()+"b/"+made.ID+"/"+path, nil); code != http.StatusForbidden || !strings.Contains(text, "private") {
 			t.Errorf("without the key, %s: %d %q", path, code, text)
