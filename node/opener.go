@@ -18,6 +18,9 @@ import (
 // errLocked says that what is here of a private broadcast cannot be opened. Nobody is shown it then.
 var errLocked = errors.New("private")
 
+// errEarly says that a chunk came before any init segment, which alone tells whether the secret is right.
+var errEarly = fmt.Errorf("%w: it came before an init segment", errLocked)
+
 // Why a private broadcast is not shown, as the page and its visitors are told.
 var (
 	errNoKey    = fmt.Errorf("%w: it needs the link with its key", errLocked)
@@ -105,7 +108,7 @@ func (o *opener) chunk(c envelope.Chunk) (envelope.Chunk, error) {
 			return envelope.Chunk{}, err
 		}
 	} else if !o.isProved() && !o.prove(c) {
-		return envelope.Chunk{}, fmt.Errorf("%w: chunk %v came before an init segment", errLocked, c.ID())
+		return envelope.Chunk{}, fmt.Errorf("chunk %v: %w", c.ID(), errEarly)
 	}
 	if c.Block, err = keys.OpenBlock(c.Key, c.Epoch, c.Seq, c.Block); err != nil {
 		return envelope.Chunk{}, fmt.Errorf("%w: chunk %v: %w", errLocked, c.ID(), err)

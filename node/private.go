@@ -109,15 +109,15 @@ func (s *showing) describe(c envelope.Chunk) mesh.TrackInfo {
 	return mesh.TrackInfo{Name: c.Track}
 }
 
-// clear returns a chunk as the local face may show it; false where it may not, which is said once.
-func (s *showing) clear(c envelope.Chunk) (envelope.Chunk, bool) {
+// clear returns a chunk as the local face may show it, or why it may not, which is said once; errEarly where it may later.
+func (s *showing) clear(c envelope.Chunk) (envelope.Chunk, error) {
 	clear, err := s.opener.chunk(c)
 	if err == nil {
 		s.unlock()
-		return clear, true
+		return clear, nil
 	}
 	s.lock(err)
-	return clear, false
+	return clear, err
 }
 
 // lock has the local face tell why it shows nothing, and the human: where the key lacks or is another's. That a chunk cannot be

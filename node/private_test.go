@@ -21,6 +21,7 @@ import (
 	"murmuration/mesh"
 	"murmuration/node/archive"
 	"murmuration/node/shim"
+	"murmuration/playlist"
 )
 
 // TestPrivate takes a private broadcast from its making to the viewers: who has the link with its key is shown it, who has
@@ -366,6 +367,54 @@ func TestPrivateLocked(t *testing.T) {
 	s.lock(errNoKey)
 	if _, why := face.Private(); why != errNoKey.Error() || len(heard.lines) != 1 {
 		t.Errorf("without a key: %q, %q", why, heard.lines)
+	}
+}
+
+// TestPrivateEarly: what comes before an init segment, as the second chunk of a broadcast may, is shown once that is here.
+func TestPrivateEarly(t *testing.T) {
+	p, err := newParticipant("viewer", mesh.Viewer, local(t, "viewer"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	face, err := p.shim.Open(shim.BroadcastInfo{ID: "0a", Private: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := ringSecret(5)
+	s := &showing{host: p, face: face, opener: p.opener(archive.Key{Channel: envelope.Channel{1}, Broadcast: "0a"}, true)}
+	s.opener.secret, s.recording = &secret, func() (*archive.Recording, bool) { return nil, false }
+	s.main = s.strand(mainTrack)
+	if err := s.main.show(mesh.TrackInfo{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	timed := func(seq uint64) envelope.Chunk {
+		c := sealedChunk(t, secret, mainTrack, seq)
+		c.Timescale, c.Duration, c.DecodeTime = 1000, 250, 250*seq
+		return c
+	}
+	for i, seq := range []uint64{1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16} {
+		c := timed(seq)
+		if seq%8 == 0 {
+			c.Flags = envelope.Independent
+		} else {
+			c.Init = nil
+		}
+		if err := s.main.push(c); err != nil {
+			t.Fatal(err)
+		}
+		if early := len(s.main.early); (early == 1) != (i == 0) {
+			t.Errorf("after chunk %d, %d are held", c.Seq, early)
+		}
+	}
+	for seq := range uint64(2) {
+		r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1/b/0a/main/"+playlist.PartURI(playlist.ID{Epoch: 7, Seq: seq}), nil)
+		r.RemoteAddr = "127.0.0.1:9"
+		w := httptest.NewRecorder()
+		p.shim.Handler().ServeHTTP(w, r)
+		if text := w.Body.String(); w.Code != http.StatusOK || text != "moof mdat" {
+			t.Errorf("chunk %d: %d %q", seq, w.Code, text)
+		}
 	}
 }
 

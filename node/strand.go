@@ -20,7 +20,8 @@ type strand struct {
 	name  string
 	track *mesh.Track // nil while it is not joined
 	past  *past
-	torn  bool // chunks are not being kept
+	torn  bool             // chunks are not being kept
+	early []envelope.Chunk // sealed ones that came before an init segment
 
 	first envelope.ID          // that was received
 	taken [endLast]envelope.ID // the last ones, by seq
@@ -88,14 +89,29 @@ func (s *strand) keep(c envelope.Chunk) {
 	s.torn = err != nil
 }
 
-// push hands a verified chunk to the local face, where it can be opened.
+// push hands a verified chunk to the local face, where it can be opened, and with it what came too early for that.
 func (s *strand) push(c envelope.Chunk) error {
-	clear, ok := s.clear(c)
-	if !ok {
-		return nil
+	clear, err := s.clear(c)
+	if errors.Is(err, errEarly) && len(s.early) < mostEarly {
+		s.early = append(s.early, c)
 	}
-	return s.face.Push(s.name, clear)
+	if err != nil {
+		return nil //nolint:nilerr // clear has said why
+	}
+	err = s.face.Push(s.name, clear)
+	early := s.early
+	s.early = nil
+	for _, c := range early {
+		if clear, locked := s.clear(c); locked == nil {
+			err = errors.Join(err, s.face.Push(s.name, clear))
+		}
+	}
+	return err
 }
+
+// mostEarly is how many sealed chunks are held that came before an init segment: those of four seconds, as many as a newcomer
+// is sent at once.
+const mostEarly = 16
 
 // receive hands what the mesh brings to the local face until the end mark, whose arrival it reports with nil, or the
 // end of ctx.
