@@ -185,15 +185,7 @@ func (f *filler) pick(what fetch, now time.Time) (peer.ID, bool) {
 	rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
 	if f.t.driver != nil && (what.kind == fetchGap || what.kind == fetchBack) && what.To.Seq > 0 {
 		has := f.t.driver.holders(what.From)
-		slices.SortStableFunc(peers, func(a, b peer.ID) int {
-			switch {
-			case has[a] == has[b]:
-				return 0
-			case has[a]:
-				return -1
-			}
-			return 1
-		})
+		slices.SortStableFunc(peers, func(a, b peer.ID) int { return cmp.Compare(rank(has[b]), rank(has[a])) })
 	}
 	for _, p := range peers {
 		if until, bad := f.shun[p]; !bad || !until.After(now) {
