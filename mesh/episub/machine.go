@@ -59,7 +59,6 @@ type Machine struct {
 	urgent   int64 // the same for what goes before fragments for leaves
 	load     float64
 	lossy    float64 // how lossy our connections are, 0 to 1
-	changes  int64   // not before: next voluntary change of a parent
 	nextLook int64   // not before: next search for better parents
 	stateGen uint32
 	told     [lanes]int64 // cost of each lane at the last generation, -1 unfed

@@ -119,16 +119,18 @@ func (m *Machine) seek(now int64) {
 		return
 	}
 	m.nextLook = now + 200e6 + m.rng.Int64N(100e6)
+	changed := false
 	for i := range m.lanes {
-		m.improve(now, (start+i)%m.lanes)
+		changed = m.improve(now, (start+i)%m.lanes, changed) || changed
 	}
 }
 
-// improve asks for a better parent of lane s where one has been better twice in a row.
-func (m *Machine) improve(now int64, s int) {
+// improve asks for a better parent of lane s where one has been better twice in a row, and reports whether it did. Of
+// all lanes one changes at a look, and changed says that one has: the others then look again at what it has become.
+func (m *Machine) improve(now int64, s int, changed bool) bool {
 	l := &m.lane[s]
 	if !l.fed || l.next != nobody || l.age.n < 3 || now < l.settle {
-		return
+		return false
 	}
 	if l.moves > 0 && now > l.settle+10e9 {
 		l.moves--
@@ -139,15 +141,14 @@ func (m *Machine) improve(now int64, s int) {
 	margin := int64(m.cfg.Margin) + have/10
 	if p == nobody || p == l.parent || cost+margin > have {
 		l.streak = 0
-		return
+		return false
 	}
-	if l.streak++; l.streak < 2 || now < m.changes || m.rng.IntN(2) == 0 {
-		return
+	if l.streak++; l.streak < 2 || changed || m.rng.IntN(2) == 0 {
+		return false
 	}
 	l.streak = 0
-	m.changes = now + 400e6
-	n := &m.n[p]
-	m.ask(now, s, p, toAge(l.age.mid-n.owd()-margin/2))
+	m.ask(now, s, p, toAge(l.age.mid-m.n[p].owd()-margin/2))
+	return true
 }
 
 // best returns the neighbour through which lane s is expected to come soonest, and when. It never returns one that
@@ -212,7 +213,7 @@ func (m *Machine) burden(p Peer, s int, feeds uint32, leaf bool) int64 {
 
 // opening is what becoming the first child of a peer in a lane costs, in nanoseconds: trees stay shallow and at rest
 // where few peers have many children each, rather than many a few.
-const opening = 40e6
+const opening = 25e6
 
 // spread is what is added to the cost of a neighbour for the lanes that it carries for us already: trees that share a
 // peer fall together, and fragments that share a connection beyond one burst are paced, the slower the longer its round
