@@ -58,6 +58,9 @@ func (n *Node) knownOf(req channelRequest, from peer.ID) channelAnswer {
 	f.mu.Unlock()
 	peers := f.topic.ListPeers()
 	rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
+	if req.Near {
+		n.byDistance(peers)
+	}
 	for _, p := range peers {
 		if len(a.Peers) == req.Peers {
 			break
@@ -75,9 +78,17 @@ func (n *Node) feed(c envelope.Channel) *Feed {
 	return n.feeds[c]
 }
 
-// askChannel asks a peer about a feed's channel: the record goes to the feed, and of the peers that the answer names as
-// many as are wanted are dialled.
-func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, want int) (follows bool, err error) {
+// wish is what a node that asks about a channel wants of the peers that the answer names.
+type wish struct {
+	names int                // how many it is told of
+	dials int                // how many of them it dials: less, for most are neighbours already
+	near  bool               // those near who answers, first
+	fresh func(peer.ID) bool // reports whether one is worth a dial; nil: all are
+}
+
+// askChannel asks a peer about a feed's channel: the record goes to the feed, and peers that the answer names are dialled
+// as is wished.
+func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, w wish) (follows bool, err error) {
 	s, err := n.host.NewStream(ctx, p, ChannelProtocol)
 	if err != nil {
 		return false, err
@@ -88,10 +99,7 @@ func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, want int) (fo
 	}
 	stop := context.AfterFunc(ctx, func() { s.Reset() })
 	defer stop()
-	req := channelRequest{Channel: f.channel}
-	if want > 0 {
-		req.Peers = maxExchanged
-	}
+	req := channelRequest{Channel: f.channel, Peers: w.names, Near: w.near}
 	if _, err := s.Write(appendSized(nil, req.appendTo(nil))); err != nil {
 		return false, err
 	}
@@ -112,14 +120,12 @@ func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, want int) (fo
 			return a.Follows, fmt.Errorf("record of %s: %w", p, err)
 		}
 	}
-	if want > 0 {
-		n.meet(f, a.Peers, want)
-	}
+	n.meet(f, a.Peers, w)
 	return a.Follows, nil
 }
 
-// meet dials peers that another told of, as many as are wanted.
-func (n *Node) meet(f *Feed, records [][]byte, want int) {
+// meet dials peers that another told of, as is wished.
+func (n *Node) meet(f *Feed, records [][]byte, w wish) {
 	for _, raw := range records {
 		info, err := openPeerRecord(raw)
 		if err != nil {
@@ -130,9 +136,10 @@ func (n *Node) meet(f *Feed, records [][]byte, want int) {
 			continue
 		}
 		n.heard.add(info)
-		if want--; want < 0 {
+		if w.dials == 0 || w.fresh != nil && !w.fresh(info.ID) {
 			continue
 		}
+		w.dials--
 		f.wg.Add(1)
 		go func() {
 			defer f.wg.Done()

@@ -20,6 +20,7 @@ const (
 	channelVersion     = 1
 	maxChannelRequest  = 1 + 32 + 1
 	maxExchanged       = 16      // peers in one answer
+	nearFirst          = 0x80    // in a request's last byte; who does not know it reads a large number of peers
 	maxSignedAddresses = 4 << 10 // bytes of one signed peer record
 )
 
@@ -29,13 +30,18 @@ var ErrChannelWire = errors.New("mesh: malformed channel message")
 // channelRequest asks for a channel's record, and for peers that are on the channel.
 type channelRequest struct {
 	Channel envelope.Channel
-	Peers   int // wanted at most
+	Peers   int  // wanted at most
+	Near    bool // of these, the nearest to who answers first
 }
 
 func (r channelRequest) appendTo(b []byte) []byte {
 	b = append(b, channelVersion)
 	b = append(b, r.Channel[:]...)
-	return append(b, byte(min(r.Peers, 255)))
+	last := byte(min(r.Peers, maxExchanged))
+	if r.Near {
+		last |= nearFirst
+	}
+	return append(b, last)
 }
 
 func parseChannelRequest(b []byte) (channelRequest, error) {
@@ -44,7 +50,8 @@ func parseChannelRequest(b []byte) (channelRequest, error) {
 		return r, fmt.Errorf("%w: request of %d bytes", ErrChannelWire, len(b))
 	}
 	copy(r.Channel[:], b[1:])
-	r.Peers = min(int(b[len(b)-1]), maxExchanged)
+	last := b[len(b)-1]
+	r.Peers, r.Near = min(int(last&^nearFirst), maxExchanged), last&nearFirst != 0
 	return r, nil
 }
 

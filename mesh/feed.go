@@ -299,7 +299,8 @@ func (f *Feed) run() {
 	defer again.Stop()
 	ask := time.NewTicker(askEvery)
 	defer ask.Stop()
-	look := time.NewTicker(exploreEvery)
+	search := search{}
+	look := time.NewTimer(exploreSoon)
 	defer look.Stop()
 	asked := map[peer.ID]time.Time{}
 	round := time.NewTimer(roundEvery)
@@ -313,7 +314,7 @@ func (f *Feed) run() {
 		case <-again.C:
 			f.republish()
 		case <-look.C:
-			f.explore()
+			look.Reset(f.explore(&search))
 		case <-f.poke:
 			round.Reset(roundEvery - f.node.now().Sub(last))
 		case <-round.C:
@@ -358,6 +359,10 @@ func (f *Feed) question(asked map[peer.ID]time.Time) bool {
 		}
 	}
 	rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
+	near := len(peers) >= f.node.preset.neighbours/2 // half come as they come
+	if near {
+		f.node.byDistance(peers)
+	}
 	tries := 2 // a round: each may take as long as its timeout
 	for _, p := range peers {
 		if _, lately := asked[p]; lately {
@@ -368,7 +373,11 @@ func (f *Feed) question(asked map[peer.ID]time.Time) bool {
 		}
 		asked[p] = now
 		ctx, cancel := context.WithTimeout(f.ctx, requestTimeout)
-		_, err := f.node.askChannel(ctx, p, f, want)
+		w := wish{dials: want, near: near}
+		if want > 0 {
+			w.names = maxExchanged
+		}
+		_, err := f.node.askChannel(ctx, p, f, w)
 		cancel()
 		if err == nil {
 			return true

@@ -90,7 +90,7 @@ func (l *lan) visit(info peer.AddrInfo) bool {
 		return false
 	}
 	for _, f := range n.allFeeds() {
-		follows, err := n.askChannel(ctx, info.ID, f, 0)
+		follows, err := n.askChannel(ctx, info.ID, f, wish{})
 		if err != nil {
 			n.log.Debug("channel request failed", "peer", info.ID, "err", err)
 		}

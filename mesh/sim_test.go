@@ -39,8 +39,13 @@ type internet struct {
 
 // inVirtualTime runs f on a simulated internet, each node at least latency away from every other.
 func inVirtualTime(t *testing.T, latency time.Duration, f func(t *testing.T, w *internet)) {
+	atDistances(t, simnet.StaticLatency(latency), f)
+}
+
+// atDistances runs f on a simulated internet where packets travel as long as latency says.
+func atDistances(t *testing.T, latency func(*simnet.Packet) time.Duration, f func(t *testing.T, w *internet)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &internet{t: t, net: &simnet.Simnet{LatencyFunc: simnet.StaticLatency(latency)}}
+		w := &internet{t: t, net: &simnet.Simnet{LatencyFunc: latency}}
 		w.net.Start()
 		defer w.close()
 		f(t, w)

@@ -220,8 +220,10 @@ func TestWriteLogAnswer(t *testing.T) {
 
 func TestChannelWire(t *testing.T) {
 	req := channelRequest{Channel: testTrack.Channel, Peers: 9}
-	if got, err := parseChannelRequest(req.appendTo(nil)); err != nil || got != req {
-		t.Errorf("%+v, %v", got, err)
+	for _, r := range []channelRequest{req, {Channel: testTrack.Channel, Peers: maxExchanged, Near: true}} {
+		if got, err := parseChannelRequest(r.appendTo(nil)); err != nil || got != r {
+			t.Errorf("%+v, %v", got, err)
+		}
 	}
 	for _, b := range [][]byte{nil, {1}, append(req.appendTo(nil), 0), append([]byte{2}, req.appendTo(nil)[1:]...)} {
 		if _, err := parseChannelRequest(b); !errors.Is(err, ErrChannelWire) {
