@@ -74,8 +74,8 @@ func TestNearOnesAreFound(t *testing.T) {
 			}
 		}
 		t.Logf("%d of %d are missing", missing, 2*around*nodes)
-		if missing > nodes/2 {
-			t.Errorf("of the %d nearest of each node, an eighth or more are not its neighbours", 2*around)
+		if missing > 2*around*nodes/6 { // one in twenty usually; a quarter where two at random are tried every 10 s
+			t.Errorf("of the %d nearest of each node, more than a sixth are not its neighbours", 2*around)
 		}
 	})
 }
