@@ -15,8 +15,9 @@ import (
 
 // A viewer keeps some 24 to 30 neighbours: most of them near, for short hops, and some at random, so that no cluster of
 // near peers cuts itself off (0 near and 12 random neighbours cost a third more delay in a model of 200 peers; near ones
-// alone leave islands). Which peers are near is known only once they are connected. So it keeps asking for more, tries
-// one or two at a time, and lets the farthest go of those that carry nothing.
+// alone leave islands, and could be anyone's friends). Which peers are near is known only once they are connected. So it
+// asks its nearest for theirs, again and again, tries one or two at a time, and lets the farthest go of those that carry
+// nothing.
 const (
 	exploreSoon  = time.Second
 	exploreEvery = 10 * time.Second
