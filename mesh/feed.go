@@ -299,7 +299,7 @@ func (f *Feed) run() {
 	defer again.Stop()
 	ask := time.NewTicker(askEvery)
 	defer ask.Stop()
-	search := search{}
+	var nearer search
 	look := time.NewTimer(exploreSoon)
 	defer look.Stop()
 	asked := map[peer.ID]time.Time{}
@@ -314,7 +314,7 @@ func (f *Feed) run() {
 		case <-again.C:
 			f.republish()
 		case <-look.C:
-			look.Reset(f.explore(&search))
+			look.Reset(f.explore(&nearer))
 		case <-f.poke:
 			round.Reset(roundEvery - f.node.now().Sub(last))
 		case <-round.C:
