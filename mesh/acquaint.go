@@ -145,7 +145,7 @@ func (s *search) next(all []acquaintance) time.Duration {
 	}
 	nearest := sum / time.Duration(max(few, 1))
 	switch {
-	case s.nearest == 0:
+	case s.pause == 0:
 		s.pause = exploreSoon
 	case nearest < s.nearest-s.nearest/20:
 		s.pause = max(s.pause/2, exploreSoon)
