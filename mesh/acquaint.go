@@ -3,7 +3,6 @@ package mesh
 import (
 	"cmp"
 	"context"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -16,15 +15,8 @@ import (
 // A viewer keeps some 24 to 30 neighbours: most of them near, for short hops, and some at random, so that no cluster of
 // near peers cuts itself off (0 near and 12 random neighbours cost a third more delay in a model of 200 peers; near ones
 // alone leave islands, and could be anyone's friends). Which peers are near is known only once they are connected. So it
-// asks its nearest for theirs, again and again, tries one or two at a time, and lets the farthest go of those that carry
-// nothing.
+// tries more of them, one or two at a time (Feed.explore), and lets the farthest go of those that carry nothing.
 const (
-	exploreSoon  = time.Second
-	exploreEvery = 10 * time.Second
-	exploreNames = 8               // peers asked for at a time; each is some 200 bytes
-	exploreTries = 2               // of these, tried
-	exploreFew   = 6               // the nearest, who are asked, and by whose round trips the search is judged
-	triedFor     = 5 * time.Minute // before the same peer is tried again
 	keptAtRandom = 8
 	heardOfMax   = 512
 	dialSettle   = time.Second // from a dial until it is known what has become of it
@@ -110,98 +102,6 @@ func (n *Node) dial(ctx context.Context, info peer.AddrInfo) {
 	if err := n.host.Connect(ctx, peer.AddrInfo{ID: info.ID}); err != nil && ctx.Err() == nil {
 		n.log.Debug("peer from exchange not reached", "peer", info.ID, "err", err)
 	}
-}
-
-// search is how the search for nearer neighbours goes.
-type search struct {
-	nearest time.Duration // mean round trip of the nearest few at the last look
-	pause   time.Duration // until the next
-	tried   map[peer.ID]time.Time
-}
-
-// fresh reports whether a peer was not tried lately, and notes that it is tried now.
-func (s *search) fresh(now time.Time, p peer.ID) bool {
-	if at, ok := s.tried[p]; ok && now.Sub(at) < triedFor {
-		return false
-	}
-	if s.tried == nil {
-		s.tried = map[peer.ID]time.Time{}
-	}
-	for q, at := range s.tried {
-		if now.Sub(at) >= triedFor || len(s.tried) >= heardOfMax {
-			delete(s.tried, q)
-		}
-	}
-	s.tried[p] = now
-	return true
-}
-
-// next returns when to look again: the sooner the more the last look brought. At worst it is after twice the pause before.
-func (s *search) next(all []acquaintance) time.Duration {
-	var sum time.Duration
-	few := min(len(all), exploreFew)
-	for _, a := range all[:few] {
-		sum += a.rtt
-	}
-	nearest := sum / time.Duration(max(few, 1))
-	switch {
-	case s.pause == 0:
-		s.pause = exploreSoon
-	case nearest < s.nearest-s.nearest/20:
-		s.pause = max(s.pause/2, exploreSoon)
-	default:
-		s.pause = min(2*s.pause, exploreEvery)
-	}
-	s.nearest = nearest
-	return s.pause - rand.N(s.pause/4)
-}
-
-// explore looks for nearer neighbours of a channel while there are enough, and lets the farthest go where there are too
-// many. It returns when to look again.
-func (f *Feed) explore(s *search) time.Duration {
-	n := f.node
-	if n.cfg.NoExchange || n.cfg.Whole || n.preset.neighboursMost == 0 {
-		return exploreEvery
-	}
-	peers := f.topic.ListPeers()
-	if len(peers) < n.preset.neighbours/2 {
-		return exploreSoon // question asks
-	}
-	all := n.acquaintances(peers)
-	for _, p := range leaving(all, n.preset.neighboursMost) {
-		n.log.Debug("letting a far neighbour go", "peer", p)
-		if err := n.host.Network().ClosePeer(p); err != nil {
-			n.log.Debug("disconnecting failed", "peer", p, "err", err)
-		}
-	}
-	measured := slices.DeleteFunc(slices.Clone(all), func(a acquaintance) bool { return a.rtt == 0 })
-	slices.SortFunc(measured, func(a, b acquaintance) int { return cmp.Compare(a.rtt, b.rtt) })
-	// The nearest know others near us; now and then anyone, or two clusters never hear of each other.
-	ask, near := all[rand.IntN(len(all))], false
-	if rand.IntN(4) > 0 && len(measured) > 0 {
-		ask, near = measured[rand.IntN(min(len(measured), exploreFew))], true
-	}
-	ctx, cancel := context.WithTimeout(f.ctx, requestTimeout)
-	defer cancel()
-	now := n.now()
-	w := wish{names: exploreNames, dials: exploreTries, near: near, fresh: func(p peer.ID) bool { return s.fresh(now, p) }}
-	if _, err := n.askChannel(ctx, ask.id, f, w); err != nil {
-		n.log.Debug("channel request failed", "peer", ask.id, "err", err)
-	}
-	return s.next(measured)
-}
-
-// byDistance sorts peers by their round trips, those without a measured one last.
-func (n *Node) byDistance(peers []peer.ID) {
-	rtts := make(map[peer.ID]time.Duration, len(peers))
-	for _, p := range peers {
-		if rtt, ok := n.roundTrip(p); ok {
-			rtts[p] = rtt
-		} else {
-			rtts[p] = time.Hour
-		}
-	}
-	slices.SortStableFunc(peers, func(a, b peer.ID) int { return cmp.Compare(rtts[a], rtts[b]) })
 }
 
 // acquaintances describes neighbours.
