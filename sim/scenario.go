@@ -95,8 +95,8 @@ type Plane struct {
 type Links struct {
 	// Pacing models quic-go: a connection bursts Burst bytes and paces the rest at 1.25 windows a round trip.
 	Pacing  *bool         `yaml:"pacing"`  // default true
-	Burst   int           `yaml:"burst"`   // bytes; default 12520
-	Window  int           `yaml:"window"`  // bytes; default 40064
+	Burst   int           `yaml:"burst"`   // bytes; default 14520, 10 packets
+	Window  int           `yaml:"window"`  // bytes; default 40960, 32 of the packets before path MTU discovery
 	Reno    bool          `yaml:"reno"`    // of the model: a loss cuts the window as quic-go does, in place of one that never changes
 	Connect time.Duration `yaml:"connect"` // discovery before the first handshake of a peer; default 100ms
 	Detect  time.Duration `yaml:"detect"`  // until a neighbour that vanished is noticed; default 3s
@@ -236,8 +236,8 @@ func (s *Scenario) defaults() {
 		yes := true
 		s.Links.Pacing = &yes
 	}
-	or(&s.Links.Burst, 12520)
-	or(&s.Links.Window, 40064)
+	or(&s.Links.Burst, 14520)
+	or(&s.Links.Window, 40960)
 	or(&s.Links.Connect, 100*time.Millisecond)
 	or(&s.Links.Detect, 3*time.Second)
 	or(&s.Mesh.Near, 6)

@@ -179,7 +179,7 @@ func (s *stock) send(now int64, u *uplink, l *lane) {
 	from, to := &s.nodes[l.from], &s.nodes[l.to]
 	at := free + l.line.owd + jitter(s.rng, from.jitter) + jitter(s.rng, to.jitter)
 	if l.line.loss > 0 {
-		at += lossDelay(s.rng, l.line.loss, l.line.owd, size, payload)
+		at += lossDelay(s.rng, l.line.loss, l.line.owd, size)
 	}
 	l.last = max(at, l.last)
 	p.ser = int32(float64(on) / to.down)

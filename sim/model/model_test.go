@@ -46,7 +46,7 @@ func pair(up sim.Rate, pacing bool) *sim.Scenario {
 
 // TestLinkPhysics holds the network to what can be worked out by hand.
 func TestLinkPhysics(t *testing.T) {
-	const wireBytes = 93_750*1.05 + 16*72 // packets' headers, messages' framing
+	const wireBytes = 93_750*1.042 + 16*72 // packets' headers, messages' framing
 	for _, x := range []struct {
 		name   string
 		s      *sim.Scenario
@@ -54,7 +54,7 @@ func TestLinkPhysics(t *testing.T) {
 	}{
 		{"uplink", pair(8e6, false), 20 + wireBytes/1e6*1e3 + 1},
 		{"propagation", pair(1e9, false), 20 + 2*wireBytes/125e6*1e3},
-		{"pacing", pair(1e9, true), 20 + (wireBytes-12_520)/(1.25*40_064/0.041)*1e3},
+		{"pacing", pair(1e9, true), 20 + (wireBytes-14_520)/(1.25*40_960/0.041)*1e3},
 	} {
 		r, _, err := Run(context.Background(), x.s, 1, nil)
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 
 // Sizes in bytes of what surrounds a message.
 const (
-	payload = 1200 // of a packet
+	payload = 1420 // of a packet, once quic-go has found out that 1452 bytes of UDP fit
 	headers = 60   // of a packet: IPv4, UDP, QUIC short header and tag, stream frame
 	framing = 67   // of a message: topic of 40, group, protobuf tags
 )
@@ -171,7 +171,7 @@ func (sh *shard) transmit(now int64, l *nodeLink, m *message, frame []byte) {
 	m.age += gone - m.since
 	at := gone + c.owd + jitter(sh.rng, w.nodes[e.node].jitter) + jitter(sh.rng, w.nodes[m.to].jitter)
 	if c.loss > 0 {
-		late := lossDelay(sh.rng, c.loss, c.owd, m.size, w.segment)
+		late := lossDelay(sh.rng, c.loss, c.owd, m.size)
 		if late > 0 && e.reno != nil {
 			e.reno.lose(now, now+2*c.owd+c.owd/4)
 		}
@@ -194,8 +194,8 @@ func jitter(rng *rand.Rand, mean float64) int64 {
 // lossDelay draws by how much retransmissions delay a message of some bytes on a path that loses a share of its packets,
 // after RFC 9002: a lost packet that another follows is noticed by the time threshold of 9/8 round trips, the last one of
 // a burst by the probe timeout (a round trip, four times its deviation, and the 25 ms by which the peer may delay its ack).
-func lossDelay(rng *rand.Rand, loss float64, owd int64, size, segment int32) int64 {
-	n := int((size + segment - 1) / segment)
+func lossDelay(rng *rand.Rand, loss float64, owd int64, size int32) int64 {
+	n := int((size + payload - 1) / payload)
 	if rng.Float64() > 1-math.Pow(1-loss, float64(n)) {
 		return 0
 	}

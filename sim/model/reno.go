@@ -30,9 +30,7 @@ const (
 	renoNear  = 3 // packets less than the window in flight still count as all of it
 	ackDelay  = 5e6
 
-	// segment is what a packet carries once path MTU discovery is done, and full its size.
-	segment = 1400
-	full    = 1452
+	full = 1452 // a packet whose payload is full, without IPv4's and UDP's headers
 )
 
 // leave lets a message of size bytes go at now or later and returns when its last packet does. window and burst are what
@@ -43,8 +41,8 @@ func (e *end) leave(now, rtt int64, size int32, window, burst float64) int64 {
 	}
 	r := e.reno
 	t := max(now, r.free)
-	for left := size; left > 0; left -= segment {
-		bytes := float64(min(left, segment) + full - segment)
+	for left := size; left > 0; left -= payload {
+		bytes := float64(min(left, payload) + full - payload)
 		r.settle(t)
 		for r.flight >= r.window && r.first < len(r.acks) {
 			t = max(t, r.acks[r.first].at)

@@ -7,7 +7,7 @@ import "testing"
 func TestReno(t *testing.T) {
 	const rtt, window, burst = int64(100e6), 20 * full, 10 * full
 	send := func(e *end, now int64, packets int) int64 {
-		return e.leave(now, rtt, int32(packets*segment), window, burst)
+		return e.leave(now, rtt, int32(packets*payload), window, burst)
 	}
 	e := &end{}
 	if at := send(e, 5e8, 10); at > 5e8+1e6 {

@@ -43,7 +43,6 @@ type world struct {
 
 	pacing, reno  bool
 	burst, window float64
-	segment       int32 // bytes of a packet that can be lost
 	end           int64
 	events        uint64
 	book
@@ -62,10 +61,6 @@ func newWorld(p *sim.Plan) *world {
 		nodes: make([]node, len(p.Nodes)), where: make([]int32, len(p.Nodes)),
 		pacing: *p.Links.Pacing, reno: p.Links.Reno, burst: float64(p.Links.Burst), window: float64(p.Links.Window),
 		end: int64(p.End),
-	}
-	w.segment = payload
-	if w.reno {
-		w.segment, w.burst = segment, 10*full
 	}
 	w.share()
 	w.cuts = make([]bool, len(p.Cuts))

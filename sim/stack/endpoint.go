@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -162,6 +163,10 @@ func (e *endpoint) SetReadDeadline(t time.Time) error {
 	e.came.Broadcast()
 	return nil
 }
+
+// SyscallConn lends the network's real socket, which carries nothing: quic-go sets its Don't Fragment bit, and from then on
+// looks for the largest packets that a path carries (RFC 8899), as it does on the real internet.
+func (e *endpoint) SyscallConn() (syscall.RawConn, error) { return e.net.socket, nil }
 
 // SetReadBuffer is there because quic-go warns of sockets without it.
 func (e *endpoint) SetReadBuffer(int) error { return nil }

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/libp2p/go-libp2p"
@@ -21,20 +22,21 @@ const (
 // internet is the simulated internet of one run. Each node has one address and one access link: a rate-limited uplink and
 // downlink, each behind an FQ-CoDel queue (RFC 8290), with the plan's delay between them.
 type internet struct {
-	plan  *sim.Plan
-	wire  *wire
-	addrs []*net.UDPAddr             // by node
-	ends  []atomic.Pointer[endpoint] // by node
-	cuts  atomic.Pointer[[]sim.Cut]  // partitions in force
-	muxes []atomic.Pointer[quicreuse.ConnManager]
+	plan   *sim.Plan
+	wire   *wire
+	addrs  []*net.UDPAddr             // by node
+	ends   []atomic.Pointer[endpoint] // by node
+	cuts   atomic.Pointer[[]sim.Cut]  // partitions in force
+	muxes  []atomic.Pointer[quicreuse.ConnManager]
+	socket syscall.RawConn // see endpoint.SyscallConn
 
 	rng  *rand.Rand               // of the jitter; with the wire's lock held
 	last map[uint64]time.Duration // when the last packet of a pair arrives, for pairs with jitter
 }
 
-func newInternet(p *sim.Plan) *internet {
+func newInternet(p *sim.Plan, socket syscall.RawConn) *internet {
 	w := &internet{
-		plan: p, wire: newWire(), ends: make([]atomic.Pointer[endpoint], len(p.Nodes)),
+		plan: p, socket: socket, wire: newWire(), ends: make([]atomic.Pointer[endpoint], len(p.Nodes)),
 		muxes: make([]atomic.Pointer[quicreuse.ConnManager], len(p.Nodes)),
 		rng:   rand.New(rand.NewPCG(p.Seed, 0x6e6574)), last: map[uint64]time.Duration{},
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,7 +109,12 @@ func execute(ctx context.Context, cfg Config) (*run, sim.Result, *sim.Detail, er
 		cfg: cfg, plan: plan, ledger: newLedger(plan), rng: rand.New(rand.NewPCG(cfg.Seed, 0x6b6e6f77)),
 		present: map[int]participant{}, infos: map[int]peer.AddrInfo{}, ids: map[peer.ID]int{},
 	}
-	defer roomy()()
+	socket, shut, err := realSocket()
+	if err != nil {
+		return nil, sim.Result{}, nil, err
+	}
+	defer shut()
+	defer roomy(len(plan.Nodes))()
 	stop := r.report()
 	defer stop()
 	began := time.Now()
@@ -116,7 +122,7 @@ func execute(ctx context.Context, cfg Config) (*run, sim.Result, *sim.Detail, er
 	var detail *sim.Detail
 	ended := false
 	inVirtualTime(cfg.T, func() {
-		r.conduct(ctx)
+		r.conduct(ctx, socket)
 		result, detail = r.result()
 		ended = true
 		r.dismiss()
@@ -156,9 +162,9 @@ func (r *run) report() (stop func()) {
 }
 
 // conduct lets the broadcast happen.
-func (r *run) conduct(ctx context.Context) {
+func (r *run) conduct(ctx context.Context, socket syscall.RawConn) {
 	r.zero = time.Now()
-	r.net = newInternet(r.plan)
+	r.net = newInternet(r.plan, socket)
 	r.reel = newReel(r.plan, r.zero)
 	p := r.plan
 	r.arrive(0)

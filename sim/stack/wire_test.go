@@ -18,7 +18,7 @@ func pair(t *testing.T, yaml string) (*internet, [2]*endpoint, time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newInternet(p)
+	w := newInternet(p, nil)
 	var ends [2]*endpoint
 	for i := range ends {
 		ends[i] = newEndpoint(w, i, w.addrs[i])
