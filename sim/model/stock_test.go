@@ -152,13 +152,14 @@ func TestStockLikeRealNodes(t *testing.T) {
 
 // TestStockTrouble: what goes wrong in a scenario goes wrong for stock gossipsub, too, and it gets over it.
 func TestStockTrouble(t *testing.T) {
-	easy := func(name string, change func(s *sim.Scenario)) sim.Result {
+	seeded := func(seed uint64, name string, change func(s *sim.Scenario)) sim.Result {
 		s := builtin(t, name, 20, 15*time.Second)
 		s.Track.Bitrate = 3e5 // a tenth: uplinks suffice
 		change(s)
-		r, _ := stockRun(t, s, 2)
+		r, _ := stockRun(t, s, seed)
 		return r
 	}
+	easy := func(name string, change func(s *sim.Scenario)) sim.Result { return seeded(2, name, change) }
 	calm := easy("venue50", func(*sim.Scenario) {})
 	if calm.Lost > 0 || calm.Latency.P99 > 1000 {
 		t.Fatalf("without trouble %+v, lost %v", calm.Latency, calm.Lost)
@@ -178,9 +179,16 @@ func TestStockTrouble(t *testing.T) {
 	if free.ByClass[1].Copies > 0.05 || free.ByClass[0].Copies < 1 || free.Lost > 0.05 {
 		t.Errorf("free riders: %+v, lost %.3f", free.ByClass, free.Lost)
 	}
-	lossy := easy("venue50", func(s *sim.Scenario) { s.Classes[0].Loss = 0.02 })
-	if lossy.Latency.P50 < calm.Latency.P50+5 || lossy.Lost > 0 {
-		t.Errorf("loss: %+v after %+v", lossy.Latency, calm.Latency)
+	dearer := 0.0 // ms of the slow ones, over seeds: six copies hide losses from most, and each run has meshes of its own
+	for seed := range uint64(8) {
+		lossless := seeded(seed+1, "venue50", func(*sim.Scenario) {})
+		lossy := seeded(seed+1, "venue50", func(s *sim.Scenario) { s.Classes[0].Loss = 0.02 })
+		if dearer += (lossy.Latency.P95 - lossless.Latency.P95) / 8; lossy.Lost > 0 {
+			t.Errorf("loss cost %.4f of the chunks", lossy.Lost)
+		}
+	}
+	if dearer < 10 {
+		t.Errorf("loss costs %.1f ms at p95", dearer)
 	}
 }
 
