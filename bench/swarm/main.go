@@ -5,13 +5,18 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // scenarios of the table, in its order.
@@ -36,6 +41,7 @@ var most = map[string]int{onModel: 1 << 20, onStack: 500, stock: 200, stockModel
 type job struct {
 	Scenario string
 	Kind     string
+	Seed     uint64 // the first
 	Seeds    int
 	Peers    int           // 0: the scenario's
 	For      time.Duration // 0: the scenario's
@@ -65,18 +71,40 @@ func (j job) args() []string {
 	if j.RTT != "" {
 		a = append(a, "--rtt", j.RTT)
 	}
-	return append(a, "--seeds", fmt.Sprint(j.Seeds))
+	a = append(a, "--seeds", fmt.Sprint(j.Seeds))
+	if j.Seed > 1 {
+		a = append(a, "--seed", fmt.Sprint(j.Seed))
+	}
+	return a
+}
+
+// bySeed reports whether the job's seeds are measured one by one: real nodes take one processor, and long.
+func (j job) bySeed() bool { return j.Kind == onStack || j.Kind == stock }
+
+// parts returns the calls of murmur sim that a job takes.
+func (j job) parts() []job {
+	if !j.bySeed() {
+		return []job{j}
+	}
+	var out []job
+	for i := range j.Seeds {
+		one := j
+		one.Seed, one.Seeds = j.Seed+uint64(i), 1
+		out = append(out, one)
+	}
+	return out
 }
 
 // options are the flags.
 type options struct {
-	root, murmur string
-	only         string
-	engines      string
-	seeds        int
-	measured     time.Duration
-	rtt          string
-	skip, growth bool
+	root, murmur  string
+	only          string
+	engines       string
+	seed          uint64
+	seeds, beside int
+	measured      time.Duration
+	rtt           string
+	skip, growth  bool
 }
 
 func main() {
@@ -86,9 +114,11 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "scenarios, with commas between them, or with --growth numbers of peers; none: only write table and plot")
 	flag.StringVar(&o.engines, "engine", "", "model, stack, gossipsub (stock gossipsub, on the stack engine), gossipsub-model (a model of it), with commas between them; default all")
 	flag.IntVar(&o.seeds, "seeds", 3, "runs of each; planet10k has one")
+	flag.Uint64Var(&o.seed, "seed", 1, "the first seed, for rows of the stack engine that have those before it")
+	flag.IntVar(&o.beside, "jobs", min(runtime.NumCPU(), 2), "runs of real nodes side by side: each takes one processor, and up to 9 GB for 500 nodes")
 	flag.DurationVar(&o.measured, "for", 0, "virtual time to measure, instead of the scenarios' 60s")
 	flag.StringVar(&o.rtt, "rtt", "", "a matrix of round trips, for a row of world500 beside the one with built-in cities")
-	flag.BoolVar(&o.skip, "skip", false, "leave out what is measured already in this version")
+	flag.BoolVar(&o.skip, "skip", false, "leave out what is measured already in this version, seed by seed where real nodes run")
 	flag.BoolVar(&o.growth, "growth", false, "latency by audience instead of the table's scenarios")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -109,23 +139,47 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i, j := range jobs {
-		if old, err := store.read(j.file); err == nil && o.skip && old.Version == version && old.Command == command(j) {
-			fmt.Fprintf(os.Stderr, "[%d of %d] %s: measured already\n", i+1, len(jobs), j.file)
+	return errors.Join(o.measure(ctx, store, jobs, version), o.show(store))
+}
+
+// measure does the jobs, and keeps each outcome as soon as it is there.
+func (o *options) measure(ctx context.Context, s store, jobs []job, version string) error {
+	var parts []job
+	for _, j := range jobs {
+		parts = append(parts, j.parts()...)
+	}
+	var keeping sync.Mutex
+	crew, ctx := errgroup.WithContext(ctx)
+	crew.SetLimit(max(o.beside, 1))
+	for i, j := range parts {
+		say := func(what string) { fmt.Fprintf(os.Stderr, "[%d of %d] %s%s\n", i+1, len(parts), command(j), what) }
+		keeping.Lock()
+		old, err := s.read(j.file)
+		keeping.Unlock()
+		if err == nil && o.skip && old.has(j, version) {
+			say(": measured already")
 			continue
 		}
-		fmt.Fprintf(os.Stderr, "[%d of %d] %s\n", i+1, len(jobs), command(j))
-		began := time.Now()
-		r, err := measure(ctx, o.murmur, j)
-		if err != nil {
-			return errors.Join(err, o.show(store))
+		progress := io.Writer(os.Stderr)
+		if o.beside > 1 && j.bySeed() {
+			progress = io.Discard // of several, one line would overwrite the other
 		}
-		r.Version, r.Seconds = version, time.Since(began).Round(time.Second).Seconds()
-		if err := store.write(j.file, r); err != nil {
-			return err
-		}
+		crew.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			say("")
+			m, err := measure(ctx, o.murmur, j, progress)
+			if err != nil {
+				return err
+			}
+			say(fmt.Sprintf(": done in %v", time.Duration(m.Seconds)*time.Second))
+			keeping.Lock()
+			defer keeping.Unlock()
+			return s.keep(j, version, m)
+		})
 	}
-	return o.show(store)
+	return crew.Wait()
 }
 
 // jobs returns what the flags ask for.
@@ -159,7 +213,7 @@ func (o *options) jobs() ([]job, error) {
 			if s.Peers > most[k] {
 				continue
 			}
-			j := job{Scenario: name, Kind: k, Seeds: o.seeds, For: o.measured, file: name + "-" + k}
+			j := job{Scenario: name, Kind: k, Seed: o.seed, Seeds: o.seeds, For: o.measured, file: name + "-" + k}
 			if s.Peers >= 10_000 {
 				j.Seeds = 1
 			}
@@ -182,7 +236,7 @@ func (o *options) audiences(kinds []string) []job {
 				continue
 			}
 			if k == onModel || k == onStack && n <= 200 {
-				j := job{Scenario: growthScenario, Kind: k, Seeds: o.seeds, Peers: n, For: 15 * time.Second, file: fmt.Sprintf("growth-%s-%d", k, n)}
+				j := job{Scenario: growthScenario, Kind: k, Seed: o.seed, Seeds: o.seeds, Peers: n, For: 15 * time.Second, file: fmt.Sprintf("growth-%s-%d", k, n)}
 				if n >= 2000 { // of so many peers, one seed says as much as three
 					j.Seeds = 1
 				}

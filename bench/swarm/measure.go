@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,17 +14,7 @@ import (
 	"time"
 
 	"murmuration/sim"
-	"murmuration/sim/trial"
 )
-
-// record is one measurement as it is kept.
-type record struct {
-	Command string       `json:"command"`
-	Version string       `json:"version"` // see version
-	Seconds float64      `json:"seconds"` // of wall time; other programs may have run beside it
-	CPU     float64      `json:"cpu_seconds"`
-	Report  trial.Report `json:"report"`
-}
 
 // command returns the command line of a measurement; of a matrix the file's name must do.
 func command(j job) string {
@@ -35,24 +26,25 @@ func command(j job) string {
 
 func load(name string) (*sim.Scenario, error) { return sim.Load(name) }
 
-// measure runs murmur sim. Its progress goes to standard error.
-func measure(ctx context.Context, murmur string, j job) (*record, error) {
+// measure runs murmur sim once. Its progress goes to the writer.
+func measure(ctx context.Context, murmur string, j job, progress io.Writer) (*measured, error) {
 	// The interrupt of a terminal reaches it by itself: it prints what there is, and is not killed for it.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), murmur, append(j.args(), "--json")...)
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	cmd.Stdout, cmd.Stderr = &out, progress
+	began := time.Now()
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("%s: %w", command(j), err)
 	}
 	spent := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	r := &record{Command: command(j), CPU: spent.Round(time.Second / 10).Seconds()}
-	if err := json.Unmarshal(out.Bytes(), &r.Report); err != nil {
+	m := &measured{Seconds: time.Since(began).Round(time.Second).Seconds(), CPU: spent.Round(time.Second / 10).Seconds()}
+	if err := json.Unmarshal(out.Bytes(), &m.Report); err != nil {
 		return nil, fmt.Errorf("%s: %w", command(j), err)
 	}
-	if r.Report.Stopped || ctx.Err() != nil {
+	if m.Report.Stopped || ctx.Err() != nil {
 		return nil, fmt.Errorf("%s: stopped, not kept", command(j))
 	}
-	return r, nil
+	return m, nil
 }
 
 // version names what is measured: the last commit that changed the mesh, the simulator or what they rest on, and a plus

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"murmuration/sim"
 	"murmuration/sim/report"
@@ -79,6 +80,53 @@ func TestJobs(t *testing.T) {
 	}
 }
 
+// TestKeepBySeed: rows of real nodes gather their seeds, in whatever order they come, and another version begins anew.
+func TestKeepBySeed(t *testing.T) {
+	s := store{t.TempDir()}
+	j := job{Scenario: "home200", Kind: onStack, Seed: 1, Seeds: 3, file: "home200-stack"}
+	keep := func(version string, seed uint64, p50 float64) *record {
+		t.Helper()
+		m := &measured{Seconds: 60, CPU: 50}
+		m.Report.FirstSeed, m.Report.Seeds = seed, 1
+		m.Report.Systems = []sim.Result{{Latency: sim.Quantiles{P50: p50, P99: 2 * p50}}}
+		if err := s.keep(j.parts()[seed-1], version, m); err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.read(j.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for _, x := range []struct {
+		version string
+		seed    uint64
+		p50     float64
+		want    float64
+		command string
+	}{
+		{"a", 1, 130, 130, "murmur sim home200 --engine stack --seeds 1"},
+		{"a", 3, 150, 130, "murmur sim home200 --engine stack --seeds 1"}, // the second is missing
+		{"a", 2, 140, 140, "murmur sim home200 --engine stack --seeds 3"},
+		{"a", 3, 135, 135, "murmur sim home200 --engine stack --seeds 3"}, // in place of the other
+		{"b", 2, 120, 120, "murmur sim home200 --engine stack --seeds 1 --seed 2"},
+		{"b", 1, 110, 110, "murmur sim home200 --engine stack --seeds 2"},
+	} {
+		r := keep(x.version, x.seed, x.p50)
+		if r.Report.Systems[0].Latency.P50 != x.want || r.Command != x.command || r.Seconds != 60*float64(r.Report.Seeds) {
+			t.Errorf("after seed %d in %s: %v, %q, %v s", x.seed, x.version, r.Report.Systems[0].Latency.P50, r.Command, r.Seconds)
+		}
+		part := j.parts()
+		if !r.has(part[x.seed-1], x.version) || r.has(part[x.seed-1], "c") || x.version == "b" && r.has(part[2], "b") {
+			t.Errorf("after seed %d in %s: what is measured is not known", x.seed, x.version)
+		}
+		longer := part[x.seed-1]
+		if longer.For = 90 * time.Second; r.has(longer, x.version) {
+			t.Error("a row of 60 s passes for one of 90 s")
+		}
+	}
+}
+
 // TestShow writes a table of what is kept, with what is missed.
 func TestShow(t *testing.T) {
 	root := t.TempDir()
@@ -92,7 +140,7 @@ func TestShow(t *testing.T) {
 	}
 	r := &record{Command: "murmur sim home200 --engine model --seeds 3", Version: "abc"}
 	none := 0.0
-	r.Report.Scenario, r.Report.Seeds, r.Report.Target = "home200", 3, sim.Target{P50: 220, P99: 350, Lost: &none, Overhead: 1.05}
+	r.Report.FirstSeed, r.Report.Scenario, r.Report.Seeds, r.Report.Target = 1, "home200", 3, sim.Target{P50: 220, P99: 350, Lost: &none, Overhead: 1.05}
 	r.Report.Systems = []sim.Result{{
 		Name: "murmuration", Latency: sim.Quantiles{P50: 130, P99: 400}, Floor: sim.Quantiles{P50: 40, P99: 80}, Overhead: 1.04, Lost: 0.002,
 	}}
