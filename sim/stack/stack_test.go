@@ -106,6 +106,13 @@ func TestBothSystems(t *testing.T) {
 			if all < 120 || known < all*95/100 {
 				t.Errorf("of %d chunks, only the hops of %d are known", all, known)
 			}
+			largest := 0 // of the packets that were last under way
+			for p := r.net.wire.spare; p != nil; p = p.next {
+				largest = max(largest, len(p.data))
+			}
+			if largest < 1432 || largest > 1452 { // the search stops 20 bytes before the end
+				t.Errorf("packets of up to %d bytes, where real sockets find out that some 1452 fit", largest)
+			}
 			if system == Gossipsub && (r.named < 160 || r.agreed < r.named*95/100) {
 				t.Errorf("of %d chunks, the wire names the bringer of %d", r.named, r.agreed)
 			}
