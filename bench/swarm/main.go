@@ -117,7 +117,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 1, "the first seed, for rows of the stack engine that have those before it")
 	flag.IntVar(&o.beside, "jobs", min(runtime.NumCPU(), 2), "runs of real nodes side by side: each takes one processor, and up to 9 GB for 500 nodes")
 	flag.DurationVar(&o.measured, "for", 0, "virtual time to measure, instead of the scenarios' 60s")
-	flag.StringVar(&o.rtt, "rtt", "", "a matrix of round trips, for a row of world500 beside the one with built-in cities")
+	flag.StringVar(&o.rtt, "rtt", "", "a matrix of round trips, for the row world500-matrix beside the one with built-in cities")
 	flag.BoolVar(&o.skip, "skip", false, "leave out what is measured already in this version, seed by seed where real nodes run")
 	flag.BoolVar(&o.growth, "growth", false, "latency by audience instead of the table's scenarios")
 	flag.Parse()
@@ -200,28 +200,33 @@ func (o *options) jobs() ([]job, error) {
 		return o.audiences(want), nil
 	}
 	names := scenarios
+	if o.rtt != "" {
+		names = slices.Insert(slices.Clone(names), slices.Index(names, world)+1, onMatrix)
+	}
 	if o.only != "" {
 		names = strings.Split(o.only, ",")
 	}
 	var jobs []job
 	for _, k := range want {
 		for _, name := range names {
-			s, err := load(name)
+			if name == onMatrix && o.rtt == "" {
+				return nil, fmt.Errorf("--only %s: which matrix? Give it with --rtt", name)
+			}
+			s, err := load(strings.TrimSuffix(name, matrixRow))
 			if err != nil {
 				return nil, err
 			}
 			if s.Peers > most[k] {
 				continue
 			}
-			j := job{Scenario: name, Kind: k, Seed: o.seed, Seeds: o.seeds, For: o.measured, file: name + "-" + k}
+			j := job{Scenario: s.Name, Kind: k, Seed: o.seed, Seeds: o.seeds, For: o.measured, file: name + "-" + k}
 			if s.Peers >= 10_000 {
 				j.Seeds = 1
 			}
-			jobs = append(jobs, j)
-			if name == world && o.rtt != "" {
-				j.RTT, j.file = o.rtt, name+"-matrix-"+k
-				jobs = append(jobs, j)
+			if name == onMatrix {
+				j.RTT = o.rtt
 			}
+			jobs = append(jobs, j)
 		}
 	}
 	return jobs, nil
@@ -247,8 +252,12 @@ func (o *options) audiences(kinds []string) []job {
 	return jobs
 }
 
-// world is the scenario that is measured with a matrix, too.
-const world = "world500"
+// world is the scenario that is measured with a matrix, too, in a row of its own.
+const (
+	world     = "world500"
+	matrixRow = "-matrix"
+	onMatrix  = world + matrixRow
+)
 
 // growthScenario is the one whose audience grows.
 const growthScenario = "planet10k"

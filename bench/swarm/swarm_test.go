@@ -68,9 +68,15 @@ func TestJobs(t *testing.T) {
 	if err != nil || len(model) != 1 || command(model[0]) != "murmur sim tight500 --engine model --system gossipsub --seeds 2" {
 		t.Errorf("%+v, %v", model, err)
 	}
-	world, err := (&options{seeds: 1, only: "world500", engines: "stack", rtt: "/some/where/rtt.csv"}).jobs()
+	world, err := (&options{seeds: 1, only: "world500,world500-matrix", engines: "stack", rtt: "/some/where/rtt.csv"}).jobs()
 	if err != nil || len(world) != 2 || command(world[1]) != "murmur sim world500 --engine stack --rtt rtt.csv --seeds 1" {
 		t.Errorf("%+v, %v", world, err)
+	}
+	if all, err := (&options{seeds: 1, engines: "model", rtt: "rtt.csv"}).jobs(); err != nil || len(all) != len(scenarios)+1 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if _, err := (&options{only: "world500-matrix"}).jobs(); err == nil {
+		t.Error("a row on a matrix without one is taken")
 	}
 	if _, err := (&options{only: "home201"}).jobs(); !errors.Is(err, sim.ErrScenario) {
 		t.Error(err)

@@ -90,7 +90,7 @@ func (s store) rows(kind string) (string, error) {
 			names = append(slices.Clone(names), extra)
 		}
 	}
-	names = slices.Insert(slices.Clone(names), slices.Index(names, world)+1, world+"-matrix")
+	names = slices.Insert(slices.Clone(names), slices.Index(names, world)+1, onMatrix)
 	for _, name := range names {
 		rec, err := s.read(name + "-" + kind)
 		if errors.Is(err, fs.ErrNotExist) {
