@@ -10,14 +10,18 @@ import (
 	"murmuration/mesh/ownerfile"
 )
 
-// streamKey reads the standing stream key, or makes one.
+// maxStreamKey bounds the file of the standing stream key, in bytes.
+const maxStreamKey = 256
+
+// streamKey reads the standing stream key, or makes one. Whoever has it can broadcast in the channel's name, so a file that
+// others may read is refused.
 func streamKey(dir string) (string, error) {
 	dir, err := keyDir(dir)
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "stream.key")
-	if b, err := os.ReadFile(path); err == nil {
+	if b, err := ownerfile.Load(path, maxStreamKey); err == nil {
 		key := strings.TrimSpace(string(b))
 		if key == "" || strings.ContainsAny(key, "/? \t\n") {
 			return "", fmt.Errorf("%w: %s does not hold a stream key: delete it to get a new one", ErrKey, path)
