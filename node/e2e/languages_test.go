@@ -159,7 +159,7 @@ func TestLanguages(t *testing.T) {
 func checkHeard(t testing.TB, what string, heard, source []string) {
 	t.Helper()
 	at, matched := -1, 0
-	for _, h := range heard {
+	for i, h := range heard {
 		if at < 0 {
 			at = slices.Index(source, h)
 		} else if at++; at == len(source) {
@@ -172,7 +172,11 @@ func checkHeard(t testing.TB, what string, heard, source []string) {
 			continue
 		}
 		if source[at] != h {
-			t.Errorf("%s: after %d frames of the source's comes another than its %dth", what, matched, at)
+			var rest []int // where in the source what comes is, -1: nowhere
+			for _, h := range heard[i:min(i+8, len(heard))] {
+				rest = append(rest, slices.Index(source, h))
+			}
+			t.Errorf("%s: after %d frames of the source's come its %v instead of its %dth; %d of %d were heard before these", what, matched, rest, at, i-matched, len(heard))
 			return
 		}
 		matched++
