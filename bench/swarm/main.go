@@ -142,7 +142,8 @@ func (o *options) run(ctx context.Context) error {
 	return errors.Join(o.measure(ctx, store, jobs, version), o.show(store))
 }
 
-// measure does the jobs, and keeps each outcome as soon as it is there.
+// measure does the jobs, and keeps each outcome as soon as it is there. Real nodes run side by side, models one by one, since each
+// takes all processors.
 func (o *options) measure(ctx context.Context, s store, jobs []job, version string) error {
 	var parts []job
 	for _, j := range jobs {
@@ -164,7 +165,7 @@ func (o *options) measure(ctx context.Context, s store, jobs []job, version stri
 		if o.beside > 1 && j.bySeed() {
 			progress = io.Discard // of several, one line would overwrite the other
 		}
-		crew.Go(func() error {
+		do := func() error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -177,7 +178,12 @@ func (o *options) measure(ctx context.Context, s store, jobs []job, version stri
 			keeping.Lock()
 			defer keeping.Unlock()
 			return s.keep(j, version, m)
-		})
+		}
+		if j.bySeed() {
+			crew.Go(do)
+		} else if err := do(); err != nil {
+			return errors.Join(err, crew.Wait())
+		}
 	}
 	return crew.Wait()
 }
