@@ -56,6 +56,7 @@ type sideTrack struct {
 	fed     bool
 	said    bool           // that its units are left out
 	settled bool           // shift is known
+	landed  bool           // something was cut since: sound goes on end to end, up to a frame and a half after its media time
 	held    []chunker.Unit // before it is
 	headway headway
 	steer   steer
@@ -93,7 +94,7 @@ func (t *sideTrack) Format(f chunker.Format) error {
 
 // unsettle forgets where the encoder's timestamps lie on main's timeline.
 func (t *sideTrack) unsettle() {
-	t.settled, t.held = false, nil
+	t.settled, t.landed, t.held = false, false, nil
 	t.headway.reset()
 }
 
@@ -157,8 +158,11 @@ func (t *sideTrack) time(u chunker.Unit) time.Duration {
 func (t *sideTrack) write(u chunker.Unit) error {
 	b := t.b
 	media := t.time(u) + t.steer.shift
-	if media < 0 || media < t.reached || u.Stream < 0 || u.Stream >= len(t.format.Streams) {
-		return nil // before main's first picture, or what there is already
+	if media < 0 || u.Stream < 0 || u.Stream >= len(t.format.Streams) {
+		return nil // before main's first picture
+	}
+	if media < t.reached && !(t.landed && t.format.Fillable()) {
+		return nil // there is something already
 	}
 	if media > b.reached+sideAhead {
 		return nil // main's encoder hangs: its timeline will go on where it ended
@@ -190,6 +194,7 @@ func (t *sideTrack) write(u chunker.Unit) error {
 		u.Captured = b.headway.at(media - main)
 	}
 	chunks, err := t.cutter.Write(u)
+	t.landed = true
 	t.emit(chunks)
 	return err
 }
