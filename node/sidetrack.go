@@ -161,7 +161,7 @@ func (t *sideTrack) write(u chunker.Unit) error {
 	if media < 0 || u.Stream < 0 || u.Stream >= len(t.format.Streams) {
 		return nil // before main's first picture
 	}
-	if media < t.reached && !(t.landed && t.format.Fillable()) {
+	if media < t.reached && (!t.landed || !t.format.Fillable()) {
 		return nil // there is something already
 	}
 	if media > b.reached+sideAhead {
