@@ -436,7 +436,8 @@ func TestPrivateTracks(t *testing.T) {
 	began := time.Now().Add(-8 * time.Second)
 	begin(t, b, toneFormat)
 	begin(t, side, toneFormat)
-	together(t, 0, 8*time.Second, desk{sink: b, began: began}, desk{sink: side, began: began})
+	sent := 8 * time.Second
+	together(t, 0, sent, desk{sink: b, began: began}, desk{sink: side, began: began})
 
 	rec, ok := b.recording()
 	if !ok {
@@ -459,6 +460,9 @@ func TestPrivateTracks(t *testing.T) {
 	}
 	for who, page := range map[string]string{"the origin": o.PageURL(), "a viewer": v.PageURL()} {
 		until(t, page, who+": the talk", func(s shim.Status) bool {
+			now := time.Since(began) // it goes on: a viewer that came while it was sent has the rest pushed
+			together(t, sent, now, desk{sink: b, began: began}, desk{sink: side, began: began})
+			sent = now
 			return live(s) == made.ID && strings.Contains(get(t, page+"b/"+made.ID+"/index.m3u8"), "de/")
 		})
 		part, init := firstPartOf(t, page, made.ID, "de")
