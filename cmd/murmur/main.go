@@ -43,6 +43,8 @@ type cli struct {
 	Verbose int        `short:"v" type:"counter" help:"Tell what happens (-vv: in detail)."`
 	LogJSON bool       `name:"log-json" help:"Log as JSON lines."`
 
+	PrintVersion kong.VersionFlag `name:"version" env:"-" help:"Print the version, like the command."`
+
 	Origin     originCmd     `cmd:"" help:"Publish a broadcast: takes a feed by RTMP, file or pipe."`
 	Broadcast  broadcastCmd  `cmd:"" help:"Start, stop, list and name the broadcasts of a running origin."`
 	Viewer     viewerCmd     `cmd:"" help:"Watch a broadcast, and pass it on."`
@@ -85,6 +87,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	options := []kong.Option{
 		kong.Name("murmur"), kong.Description(about), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.DefaultEnvars("MURMUR"), kong.Writers(stdout, stderr), kong.Exit(func(n int) { code = n }),
+		kong.Vars{"version": "murmur " + node.Version},
 	}
 	usual, err := usualConfig()
 	if err != nil {
@@ -99,7 +102,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		args = []string{"--help"}
 	}
 	parsed, err := parser.Parse(args)
-	if code >= 0 { // --help
+	if code >= 0 { // --help, --version
 		return code
 	}
 	if err != nil {

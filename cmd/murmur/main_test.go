@@ -90,6 +90,20 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestVersion wants the flag, which most programs have, to print what the command prints, behind a command too.
+func TestVersion(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	_, want, _ := try(t, "version")
+	if !strings.HasPrefix(want, "murmur ") {
+		t.Fatalf("version prints %q", want)
+	}
+	for _, args := range [][]string{{"--version"}, {"origin", "--version"}} {
+		if code, got, stderr := try(t, args...); code != 0 || got != want {
+			t.Errorf("%v: exit code %d and %q, want 0 and %q\n%s", args, code, got, want, stderr)
+		}
+	}
+}
+
 // TestUsualConfig wants what is wrong with the file that is read without being named to be told like that of any other.
 func TestUsualConfig(t *testing.T) {
 	dir := t.TempDir()
