@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"murmuration/chunker/envelope"
+	"murmuration/mesh/episub"
 )
 
 // serveChannel answers one request of the channel protocol.
@@ -56,10 +57,13 @@ func (n *Node) knownOf(req channelRequest, from peer.ID) channelAnswer {
 	f.mu.Lock()
 	a.Record = f.raw
 	f.mu.Unlock()
-	peers := f.topic.ListPeers()
-	rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
-	if req.Near {
+	var peers []peer.ID
+	if req.Track != 0 {
+		peers = n.sooner(req, from)
+	} else if peers = f.topic.ListPeers(); req.Near {
 		n.byDistance(peers)
+	} else {
+		rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
 	}
 	for _, p := range peers {
 		if len(a.Peers) == req.Peers {
@@ -84,14 +88,23 @@ type wish struct {
 	dials int                // how many of them it dials: less, for most are neighbours already
 	near  bool               // those near who answers, first
 	fresh func(peer.ID) bool // reports whether one is worth a dial; nil: all are
+
+	track uint64 // those through whom a track's stripes come sooner than at these ages; zero: any
+	ages  episub.Ages
+}
+
+// told is what came of asking about a channel.
+type told struct {
+	follows bool // who answered is on the channel
+	dialled int  // peers of those named
 }
 
 // askChannel asks a peer about a feed's channel: the record goes to the feed, and peers that the answer names are dialled
 // as is wished.
-func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, w wish) (follows bool, err error) {
+func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, w wish) (told, error) {
 	s, err := n.host.NewStream(ctx, p, ChannelProtocol)
 	if err != nil {
-		return false, err
+		return told{}, err
 	}
 	defer s.Reset() // after a clean end this does nothing
 	if deadline, ok := ctx.Deadline(); ok {
@@ -99,33 +112,33 @@ func (n *Node) askChannel(ctx context.Context, p peer.ID, f *Feed, w wish) (foll
 	}
 	stop := context.AfterFunc(ctx, func() { s.Reset() })
 	defer stop()
-	req := channelRequest{Channel: f.channel, Peers: w.names, Near: w.near}
+	req := channelRequest{Channel: f.channel, Peers: w.names, Near: w.near, Track: w.track, Ages: w.ages}
 	if _, err := s.Write(appendSized(nil, req.appendTo(nil))); err != nil {
-		return false, err
+		return told{}, err
 	}
 	if err := s.CloseWrite(); err != nil {
-		return false, err
+		return told{}, err
 	}
 	a, err := readChannelAnswer(s)
 	if err != nil {
 		if errors.Is(err, ErrChannelWire) {
 			n.gate.offend(p, offenceMalformed)
 		}
-		return false, err
+		return told{}, err
 	}
 	s.Close()
 	if len(a.Record) > 0 {
 		if _, err := f.take(a.Record); err != nil {
 			n.gate.offend(p, offenceForged)
-			return a.Follows, fmt.Errorf("record of %s: %w", p, err)
+			return told{follows: a.Follows}, fmt.Errorf("record of %s: %w", p, err)
 		}
 	}
-	n.meet(f, a.Peers, w)
-	return a.Follows, nil
+	return told{a.Follows, n.meet(f, a.Peers, w)}, nil
 }
 
-// meet dials peers that another told of, as is wished.
-func (n *Node) meet(f *Feed, records [][]byte, w wish) {
+// meet dials peers that another told of, as is wished, and returns how many.
+func (n *Node) meet(f *Feed, records [][]byte, w wish) int {
+	left := w.dials
 	for _, raw := range records {
 		info, err := openPeerRecord(raw)
 		if err != nil {
@@ -136,14 +149,15 @@ func (n *Node) meet(f *Feed, records [][]byte, w wish) {
 			continue
 		}
 		n.heard.add(info)
-		if w.dials == 0 || w.fresh != nil && !w.fresh(info.ID) {
+		if left == 0 || w.fresh != nil && !w.fresh(info.ID) {
 			continue
 		}
-		w.dials--
+		left--
 		f.wg.Add(1)
 		go func() {
 			defer f.wg.Done()
 			n.dial(f.ctx, info)
 		}()
 	}
+	return w.dials - left
 }

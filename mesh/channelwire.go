@@ -1,16 +1,19 @@
 package mesh
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/core/record"
 
 	"murmuration/chunker/envelope"
+	"murmuration/mesh/episub"
 )
 
 // ChannelProtocol is the libp2p protocol id of the question "what do you know of this channel?".
@@ -18,7 +21,8 @@ const ChannelProtocol = protocol.ID("/murmur/channel/1.0.0")
 
 const (
 	channelVersion     = 1
-	maxChannelRequest  = 1 + 32 + 1
+	leastRequest       = 1 + 32 + 1
+	maxChannelRequest  = leastRequest + 8 + episub.MaxStripes
 	maxExchanged       = 16      // peers in one answer
 	nearFirst          = 0x80    // in a request's last byte; who does not know it reads a large number of peers
 	maxSignedAddresses = 4 << 10 // bytes of one signed peer record
@@ -27,11 +31,25 @@ const (
 // ErrChannelWire is wrapped by errors about bytes that are not a message of the channel protocol.
 var ErrChannelWire = errors.New("mesh: malformed channel message")
 
+// stripeAgeUnit is what ages in a request are counted in: 254 of it are more than a second, 255 says that no fragments come.
+const stripeAgeUnit = 4 * time.Millisecond
+
 // channelRequest asks for a channel's record, and for peers that are on the channel.
 type channelRequest struct {
 	Channel envelope.Channel
 	Peers   int  // wanted at most
 	Near    bool // of these, the nearest to who answers first
+
+	// Track is the mark of a track (see trackMark) of which peers are wanted through whom its stripes should come sooner
+	// than at Ages; zero: any peers.
+	Track uint64
+	Ages  episub.Ages
+}
+
+// trackMark names a track in a request: who does not know its topic learns nothing.
+func trackMark(topic string) uint64 {
+	h := sha256.Sum256([]byte(topic))
+	return max(binary.BigEndian.Uint64(h[:]), 1)
 }
 
 func (r channelRequest) appendTo(b []byte) []byte {
@@ -41,17 +59,41 @@ func (r channelRequest) appendTo(b []byte) []byte {
 	if r.Near {
 		last |= nearFirst
 	}
-	return append(b, last)
+	b = append(b, last)
+	if r.Track == 0 {
+		return b
+	}
+	b = binary.BigEndian.AppendUint64(b, r.Track)
+	for _, age := range r.Ages {
+		if age < 0 {
+			b = append(b, 255)
+			continue
+		}
+		b = append(b, byte(min(age/stripeAgeUnit, 254)))
+	}
+	return b
 }
 
 func parseChannelRequest(b []byte) (channelRequest, error) {
 	var r channelRequest
-	if len(b) != maxChannelRequest || b[0] != channelVersion {
+	if len(b) != leastRequest && len(b) != maxChannelRequest || b[0] != channelVersion {
 		return r, fmt.Errorf("%w: request of %d bytes", ErrChannelWire, len(b))
 	}
 	copy(r.Channel[:], b[1:])
-	last := b[len(b)-1]
+	last := b[leastRequest-1]
 	r.Peers, r.Near = min(int(last&^nearFirst), maxExchanged), last&nearFirst != 0
+	if b = b[leastRequest:]; len(b) == 0 {
+		return r, nil
+	}
+	if r.Track = binary.BigEndian.Uint64(b); r.Track == 0 {
+		return r, fmt.Errorf("%w: ages of no track", ErrChannelWire)
+	}
+	for s, age := range b[8:] {
+		r.Ages[s] = time.Duration(age) * stripeAgeUnit
+		if age == 255 {
+			r.Ages[s] = -1
+		}
+	}
 	return r, nil
 }
 

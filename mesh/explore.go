@@ -20,9 +20,9 @@ const (
 	triedFor     = 5 * time.Minute // before the same peer is tried again
 )
 
-// search is how the search for nearer neighbours goes.
+// search is how the search for nearer neighbours goes, or for sooner ones (introduce.go).
 type search struct {
-	nearest time.Duration // mean round trip of the nearest few at the last look
+	nearest time.Duration // mean round trip of the nearest few at the last look for those
 	pause   time.Duration // until the next
 	tried   map[peer.ID]time.Time
 }
@@ -44,7 +44,8 @@ func (s *search) fresh(now time.Time, p peer.ID) bool {
 	return true
 }
 
-// next returns when to look again, from the neighbours, the nearest first: the sooner the more the last look brought. At worst it is after twice the pause before.
+// next returns when to look again, from the neighbours, the nearest first: the sooner the more the last look brought. At
+// worst it is after twice the pause before.
 func (s *search) next(all []acquaintance) time.Duration {
 	var sum time.Duration
 	few := min(len(all), exploreFew)
@@ -52,15 +53,21 @@ func (s *search) next(all []acquaintance) time.Duration {
 		sum += a.rtt
 	}
 	nearest := sum / time.Duration(max(few, 1))
+	helped := nearest < s.nearest-s.nearest/20
+	s.nearest = nearest
+	return s.wait(helped)
+}
+
+// wait returns when to look again, after a look that helped or did not.
+func (s *search) wait(helped bool) time.Duration {
 	switch {
 	case s.pause == 0:
 		s.pause = exploreSoon
-	case nearest < s.nearest-s.nearest/20:
+	case helped:
 		s.pause = max(s.pause/2, exploreSoon)
 	default:
 		s.pause = min(2*s.pause, exploreEvery)
 	}
-	s.nearest = nearest
 	return s.pause - rand.N(s.pause/4)
 }
 

@@ -299,9 +299,11 @@ func (f *Feed) run() {
 	defer again.Stop()
 	ask := time.NewTicker(askEvery)
 	defer ask.Stop()
-	var nearer search
+	var nearer, sooner search
 	look := time.NewTimer(exploreSoon)
 	defer look.Stop()
+	seek := time.NewTimer(exploreSoon)
+	defer seek.Stop()
 	asked := map[peer.ID]time.Time{}
 	round := time.NewTimer(roundEvery)
 	round.Stop()
@@ -315,6 +317,8 @@ func (f *Feed) run() {
 			f.republish()
 		case <-look.C:
 			look.Reset(f.explore(&nearer))
+		case <-seek.C:
+			seek.Reset(f.seekSooner(&sooner))
 		case <-f.poke:
 			round.Reset(roundEvery - f.node.now().Sub(last))
 		case <-round.C:

@@ -90,11 +90,11 @@ func (l *lan) visit(info peer.AddrInfo) bool {
 		return false
 	}
 	for _, f := range n.allFeeds() {
-		follows, err := n.askChannel(ctx, info.ID, f, wish{})
+		answer, err := n.askChannel(ctx, info.ID, f, wish{})
 		if err != nil {
 			n.log.Debug("channel request failed", "peer", info.ID, "err", err)
 		}
-		if follows {
+		if answer.follows {
 			n.log.Info("peer on the LAN shares the channel", "peer", info.ID)
 			return true
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"murmuration/chunker/envelope"
+	"murmuration/mesh/episub"
 )
 
 func goodFrames(t testing.TB) map[string]envelope.Chunk {
@@ -220,12 +221,24 @@ func TestWriteLogAnswer(t *testing.T) {
 
 func TestChannelWire(t *testing.T) {
 	req := channelRequest{Channel: testTrack.Channel, Peers: 9}
-	for _, r := range []channelRequest{req, {Channel: testTrack.Channel, Peers: maxExchanged, Near: true}} {
+	about := channelRequest{Channel: testTrack.Channel, Peers: 4, Track: trackMark("a topic")}
+	for i := range about.Ages {
+		about.Ages[i] = time.Duration(i-1) * 8 * stripeAgeUnit
+	}
+	about.Ages[0] = -1
+	for _, r := range []channelRequest{req, {Channel: testTrack.Channel, Peers: maxExchanged, Near: true}, about} {
 		if got, err := parseChannelRequest(r.appendTo(nil)); err != nil || got != r {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	for _, b := range [][]byte{nil, {1}, append(req.appendTo(nil), 0), append([]byte{2}, req.appendTo(nil)[1:]...)} {
+	late := about
+	late.Ages[3] = time.Minute
+	if got, err := parseChannelRequest(late.appendTo(nil)); err != nil || got.Ages[3] != 254*stripeAgeUnit {
+		t.Errorf("a very late stripe became %+v, %v", got, err)
+	}
+	nameless := about.appendTo(nil)
+	clear(nameless[leastRequest : leastRequest+8])
+	for _, b := range [][]byte{nil, {1}, nameless, about.appendTo(nil)[:leastRequest+8], append(req.appendTo(nil), 0), append([]byte{2}, req.appendTo(nil)[1:]...)} {
 		if _, err := parseChannelRequest(b); !errors.Is(err, ErrChannelWire) {
 			t.Errorf("%x: %v", b, err)
 		}
@@ -246,6 +259,20 @@ func TestChannelWire(t *testing.T) {
 	if _, err := readChannelAnswer(flat([]byte{1, 1, 255, 255, 255, 255})); !errors.Is(err, ErrChannelWire) {
 		t.Error(err)
 	}
+}
+
+func FuzzChannelRequest(f *testing.F) {
+	f.Add(channelRequest{Channel: testTrack.Channel, Peers: 9, Near: true}.appendTo(nil))
+	f.Add(channelRequest{Channel: testTrack.Channel, Peers: 4, Track: 7, Ages: episub.Ages{3: 40 * time.Millisecond, 4: -1}}.appendTo(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := parseChannelRequest(b)
+		if err != nil {
+			return
+		}
+		if again, err := parseChannelRequest(r.appendTo(nil)); err != nil || again != r {
+			t.Fatalf("%+v became %+v, %v", r, again, err)
+		}
+	})
 }
 
 func FuzzChannelAnswer(f *testing.F) {

@@ -4,5 +4,5 @@
 // deliver, report). Time and randomness are parameters, so the same code runs on gossipsub in a node, on simulated
 // links, and ten thousandfold in a discrete-event model, and gives the same result for the same seed. It holds no
 // bytes of media, opens no socket and starts no goroutine. EPISUB.md beside it says what goes over the wire, when and
-// why; read that first, then machine.go, forward.go, tree.go, admit.go, repair.go, advert.go.
+// why; read that first, then machine.go, forward.go, tree.go, admit.go, repair.go, advert.go, introduce.go.
 package episub

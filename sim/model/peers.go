@@ -171,12 +171,7 @@ func (w *world) may(a, b int32) bool {
 			return false
 		}
 	}
-	for _, c := range x.conns {
-		if w.conns[c].ends[0].node == b || w.conns[c].ends[1].node == b {
-			return false
-		}
-	}
-	return true
+	return !w.knows(a, b)
 }
 
 // connect starts a handshake: one round trip for QUIC, one for the streams and the topic.

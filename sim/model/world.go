@@ -23,6 +23,7 @@ type node struct {
 	bad     bool
 	nat     bool
 	shard   int32
+	inquiry inquiry
 }
 
 // world is one run.
@@ -182,6 +183,7 @@ func (w *world) handle(e *event) {
 	case evTend:
 		if w.nodes[e.a].online {
 			w.tend(e.at, e.a)
+			w.inquire(e.at, e.a)
 			w.queue.push(e.at+1e9, evTend, e.a, 0)
 		}
 	case evSnapshot:
