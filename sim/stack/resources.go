@@ -33,15 +33,22 @@ func roomy(nodes int) (undo func()) {
 // realSocket returns a socket that carries nothing, for quic-go to set its options, and what closes it. It silences what
 // quic-go would say about such a socket's buffers, which no packet passes.
 func realSocket() (raw syscall.RawConn, shut func(), err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("sim: no UDP socket on this machine: %w", err)
+		}
+	}()
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err == nil {
-		raw, err = c.SyscallConn()
+	if err != nil {
+		return nil, nil, err
 	}
-	if err == nil {
+	shut = func() { _ = c.Close() }
+	if raw, err = c.SyscallConn(); err == nil {
 		err = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("sim: no UDP socket on this machine: %w", err)
+		shut()
+		return nil, nil, err
 	}
-	return raw, func() { _ = c.Close() }, nil
+	return raw, shut, nil
 }
