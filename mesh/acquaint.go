@@ -20,6 +20,10 @@ const (
 	keptAtRandom = 8
 	heardOfMax   = 512
 	dialSettle   = time.Second // from a dial until it is known what has become of it
+
+	// proving is how long a new neighbour is kept beside the others: to be heard of its stripes and chosen for one takes a
+	// few looks.
+	proving = 3 * time.Second
 )
 
 // acquaintance is a neighbour that the node might let go.
@@ -27,12 +31,14 @@ type acquaintance struct {
 	id     peer.ID
 	rtt    time.Duration // zero: not measured yet
 	inUse  bool          // it carries something for us, we for it, or a link names it
+	fresh  bool          // it has come just now
 	random uint64        // its place in this node's own random order of all peers
 }
 
-// leaving returns whom to let go so that about most remain: the farthest, but none in use, none that was not measured
-// yet, and not the first of the random order, whom the node keeps wherever they are.
+// leaving returns whom to let go so that about most remain beside those that have come just now: the farthest, but none in
+// use, none that was not measured yet, and not the first of the random order, whom the node keeps wherever they are.
 func leaving(all []acquaintance, most int) []peer.ID {
+	all = slices.DeleteFunc(slices.Clone(all), func(a acquaintance) bool { return a.fresh })
 	over := len(all) - most
 	if over <= 0 {
 		return nil
@@ -115,10 +121,12 @@ func (n *Node) acquaintances(peers []peer.ID) []acquaintance {
 	})
 	all := make([]acquaintance, 0, len(peers))
 	own := shortID(n.ID())
+	now := time.Now()
+	isNew := func(c network.Conn) bool { return now.Sub(c.Stat().Opened) < proving }
 	for _, p := range peers {
 		rtt, _ := n.roundTrip(p)
 		all = append(all, acquaintance{
-			id: p, rtt: rtt, inUse: used[p] || n.host.ConnManager().IsProtected(p, keepTag),
+			id: p, rtt: rtt, fresh: slices.ContainsFunc(n.host.Network().ConnsToPeer(p), isNew), inUse: used[p] || n.host.ConnManager().IsProtected(p, keepTag),
 			random: (shortID(p) ^ own) * 0x9E3779B97F4A7C15, // each node orders them differently, and always the same
 		})
 	}

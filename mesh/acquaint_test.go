@@ -17,6 +17,10 @@ func TestLeavingKeepsTheNearAndSomeAtRandom(t *testing.T) {
 		})
 	}
 	all[38].rtt = 0 // not measured
+	newcomer := acquaintance{id: "newcomer", rtt: time.Second, random: 41, fresh: true}
+	if with := leaving(append(slices.Clone(all), newcomer), 30); slices.Contains(with, newcomer.id) || len(with) != len(all)-30 {
+		t.Errorf("with one that has just come, %v leave", with)
+	}
 	gone := leaving(all, 30)
 	if len(gone) != 10 {
 		t.Fatalf("%d leave", len(gone))

@@ -50,7 +50,7 @@ func TestSoonerOnesAreFound(t *testing.T) {
 		publish(t.Context(), t, tracks[0], s, 20)
 		last := tracks[3]
 		before := last.Status()
-		if before.Stripes[0].Parent != nodes[2].ID() || before.Stripes[0].Age < 250*time.Millisecond {
+		if before.Stripes[0].Parent != nodes[2].ID() || before.Stripes[0].Age < 200*time.Millisecond {
 			t.Fatalf("stripes come from %v at %v before anything is asked", before.Stripes[0].Parent, before.Stripes[0].Age)
 		}
 		f := nodes[3].feed(testTrack.Channel)
@@ -70,12 +70,12 @@ func TestSoonerOnesAreFound(t *testing.T) {
 		}
 		straight := 0
 		for _, stripe := range last.Status().Stripes {
-			if stripe.Parent == nodes[1].ID() && stripe.Age < 150*time.Millisecond {
+			if stripe.Parent == nodes[1].ID() && stripe.Age < before.Stripes[0].Age {
 				straight++
 			}
 		}
-		if straight < 12 { // the others are paced on that one connection, for as long as it takes from afar
-			t.Errorf("of the stripes, %d come straight from there", straight)
+		if straight < 6 { // usually 12 to 14: more would be paced on that one connection for as long as they take from afar
+			t.Errorf("of the stripes, %d come straight from there: %+v", straight, last.Status().Stripes)
 		}
 		if pause := seek(); pause < exploreSoon {
 			t.Errorf("when nobody is sooner it pauses for %v", pause)
