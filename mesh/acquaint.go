@@ -15,7 +15,8 @@ import (
 // A viewer keeps some 24 to 30 neighbours: most of them near, for short hops, and some at random, so that no cluster of
 // near peers cuts itself off (0 near and 12 random neighbours cost a third more delay in a model of 200 peers; near ones
 // alone leave islands, and could be anyone's friends). Which peers are near is known only once they are connected. So it
-// tries more of them, one or two at a time (Feed.explore, Feed.seekSooner), and lets the farthest go of those that carry nothing.
+// tries more of them, one or two at a time (Feed.explore, Feed.seekSooner), and lets the farthest go of those that carry
+// nothing.
 const (
 	keptAtRandom = 8
 	heardOfMax   = 512

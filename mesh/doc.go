@@ -6,7 +6,7 @@
 // Reading order: config.go, node.go, host.go (the participant); id.go, link.go, key.go (names and keys; their files are
 // written and read by the package ownerfile); frame.go, validate.go, window.go, gap.go, track.go (chunks); logwire.go,
 // logserve.go, logfetch.go (the log protocol); record.go, feed.go, channelwire.go (the channel); peers.go, stale.go,
-// acquaint.go, explore.go, introduce.go, gate.go (neighbours); status.go, metrics.go. How chunks go fragment by fragment: EPISUB.md and the package
-// episub, then driver.go, judge.go, assembly.go, piece.go, inbox.go (what comes), neighbours.go, settle.go, uplink.go,
-// ship.go, budget.go (what goes), partial.go (pubsub's extension).
+// acquaint.go, explore.go, introduce.go, gate.go (neighbours); status.go, metrics.go. How chunks go fragment by fragment:
+// EPISUB.md and the package episub, then driver.go, judge.go, assembly.go, piece.go, inbox.go (what comes), neighbours.go,
+// settle.go, uplink.go, ship.go, budget.go (what goes), partial.go (pubsub's extension).
 package mesh

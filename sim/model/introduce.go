@@ -17,7 +17,7 @@ type inquiry struct {
 }
 
 // inquire asks any neighbour of a node for those of its neighbours through whom the node's stripes should come sooner, and opens
-// connections to some.
+// a connection to the first that it has not tried.
 func (w *world) inquire(now int64, id int32) {
 	n := &w.nodes[id]
 	q := &n.inquiry
@@ -32,10 +32,13 @@ func (w *world) inquire(now int64, id int32) {
 	q.pause = min(2*max(q.pause, askPause/2), askPauseMax)
 	ages := n.machine.Ages()
 	names := other.machine.Sooner(dur(now), 2*w.plan.Delay(int(p), int(id)), &ages)
-	opened := 0
+	tried := 0
 	for _, slot := range names[:min(len(names), namesAsked)] {
+		if tried == namesTried {
+			break
+		}
 		c := other.slotConn(w, slot)
-		if c < 0 || opened == namesTried {
+		if c < 0 {
 			continue
 		}
 		named := w.across(c, p)
@@ -49,9 +52,9 @@ func (w *world) inquire(now int64, id int32) {
 		w.lighten(now, id, w.plan.Mesh.Kept)
 		w.lighten(now, named, w.most(named))
 		w.connect(now, id, named)
-		opened++
+		tried++
 	}
-	if opened > 0 {
+	if tried > 0 {
 		q.pause = max(q.pause/4, askPause)
 	}
 	q.at = now + q.pause - w.rng.Int64N(q.pause/4)
