@@ -23,7 +23,7 @@ type rig struct {
 	stop   context.CancelFunc
 }
 
-// newRig serves until the test's bubble is to end: call close at its end.
+// newRig serves until the test's bubble is to end: call stop at its end, after what else closes connections.
 func newRig(t *testing.T, cfg Config) *rig {
 	t.Helper()
 	p := pipes.Listen()

@@ -17,6 +17,9 @@ import (
 	"murmuration/node/internal/pipes"
 )
 
+// farewell is longer than TLS waits for its last word to be read (5 s in crypto/tls).
+const farewell = 6 * time.Second
+
 // newTLSRig is newRig with a certificate of the authority, and a client that trusts it.
 func newTLSRig(t *testing.T, a *authority, cfg Config) *rig {
 	t.Helper()
@@ -25,6 +28,13 @@ func newTLSRig(t *testing.T, a *authority, cfg Config) *rig {
 	tr := r.client.Transport.(*http.Transport)
 	tr.TLSClientConfig = &tls.Config{RootCAs: a.trust}
 	tr.ForceAttemptHTTP2 = true
+	stop := r.stop
+	r.stop = func() {
+		stop()
+		// Two ends of a pipe that close at once wait for each other to read their closing alerts. The bubble's clock stands
+		// still once its first goroutine has ended, so they would wait for ever.
+		time.Sleep(farewell)
+	}
 	return r
 }
 
