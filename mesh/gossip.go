@@ -30,8 +30,8 @@ const (
 	maxTopicsPerRPC = 512
 )
 
-// topicPattern are the topics whose subscribers we keep track of.
-var topicPattern = regexp.MustCompile(`^/murmur/1/[1-9A-HJ-NP-Za-km-z]{40,60}(/[0-9a-z-]{1,40}/[0-9a-z-]{1,40})?$`)
+// topicPattern are the topics whose subscribers we keep track of: channels by their names, tracks by their digests.
+var topicPattern = regexp.MustCompile(`^/murmur/1/([1-9A-HJ-NP-Za-km-z]{40,60}|[0-9A-Za-z_-]{16})$`)
 
 // newGossip starts gossipsub on the node's host.
 func (n *Node) newGossip(ctx context.Context, p preset) (*pubsub.PubSub, error) {

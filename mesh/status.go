@@ -125,7 +125,7 @@ func (n *Node) Status() Status {
 			}
 		}
 	}
-	slices.SortFunc(s.Tracks, func(a, b TrackStatus) int { return strings.Compare(a.ID.Topic(), b.ID.Topic()) })
+	slices.SortFunc(s.Tracks, func(a, b TrackStatus) int { return strings.Compare(a.ID.String(), b.ID.String()) })
 	for _, p := range n.host.Network().Peers() {
 		if ps, ok := n.peerStatus(p); ok {
 			ps.Mesh = inMesh[p]

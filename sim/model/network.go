@@ -11,7 +11,7 @@ import (
 const (
 	payload = 1420 // of a packet, once quic-go has found out that 1452 bytes of UDP fit
 	headers = 60   // of a packet: IPv4, UDP, QUIC short header and tag, stream frame
-	framing = 67   // of a message: topic of 40, group, protobuf tags
+	framing = 53   // of a message: topic of 26, group, protobuf tags
 )
 
 // ahead is how far ahead of its uplink's pace a node sends, in nanoseconds. What is ahead shares the access link with
