@@ -116,11 +116,3 @@ func TestTimelineFollowsStallsAndJumps(t *testing.T) {
 		t.Errorf("and then at %v", d)
 	}
 }
-
-func TestFragmentSizesAgree(t *testing.T) {
-	for size := 1; size < envelope.MaxBlock; size += 997 {
-		if a, b := envelope.FragmentSize(size), episub.FragmentSize(size, episub.MaxStripes); a != b {
-			t.Fatalf("a block of %d bytes is cut into %d by the chunker, %d by the protocol", size, a, b)
-		}
-	}
-}

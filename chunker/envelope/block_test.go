@@ -52,3 +52,31 @@ func TestCheckBytes(t *testing.T) {
 		t.Errorf("zero envelope: %v", err)
 	}
 }
+
+// TestFragmentSize: blocks of any size are cut so that the mesh carries them, and those of usual sizes into 13 to 22
+// fragments, or multiples, in as few packets as hold them.
+func TestFragmentSize(t *testing.T) {
+	const packet, around, stripes = 1390, 55, 16
+	for size := 1; size <= MaxBlock; size += 331 {
+		f := FragmentSize(size)
+		if f < MinFragment || f > DefaultFragment {
+			t.Fatalf("a block of %d bytes is cut into fragments of %d", size, f)
+		}
+		full, rest := size/f, size%f
+		count := full + min(rest, 1)
+		if count > MaxBlock/DefaultFragment {
+			t.Fatalf("a block of %d bytes has %d fragments", size, count)
+		}
+		if size < 40_000 || size > 800_000 {
+			continue
+		}
+		if count < stripes-3 || size < stripes*DefaultFragment && count > stripes+6 {
+			t.Errorf("a block of %d bytes has %d fragments", size, count)
+		}
+		packets := full*((f+around+packet-1)/packet) + min(rest, 1)*((rest+around+packet-1)/packet)
+		least := (size + count*around + packet - 1) / packet
+		if packets > least+1 {
+			t.Errorf("a block of %d bytes is %d packets, where %d would do", size, packets, least)
+		}
+	}
+}

@@ -18,9 +18,6 @@ const (
 	MaxFragments = 128
 	// MaxNeighbours is how many neighbours a machine can hold.
 	MaxNeighbours = 64
-	// TargetFragment is the fragment size in bytes that FragmentSize does not pass: with its headers it leaves in one
-	// burst of a paced QUIC connection (10 packets).
-	TargetFragment = 8 << 10
 )
 
 // EnvelopeIndex stands for the envelope where a fragment index is expected.
@@ -53,14 +50,6 @@ func (c *Chunk) bytes(i int) int {
 	default:
 		return c.FragmentSize
 	}
-}
-
-// FragmentSize returns the fragment size to use for a block of size bytes on a track of n stripes: the number of
-// fragments is a multiple of n, so that each stripe, and so each tree, carries the same share of each chunk.
-func FragmentSize(size, n int) int {
-	per := (size + n*TargetFragment - 1) / (n * TargetFragment) // fragments a stripe
-	count := min(max(per, 1)*n, MaxFragments)
-	return max((size+count-1)/count, 1<<10)
 }
 
 // bitset is a set of fragment indexes.

@@ -174,7 +174,8 @@ func (l *lab) publish(n int) {
 func (l *lab) chunk(id ID) Chunk {
 	seq := id.Seq
 	size := l.sizes(seq)
-	f := FragmentSize(size, MaxStripes)
+	each := (size + MaxStripes*8192 - 1) / (MaxStripes * 8192) // fragments a stripe
+	f := (size + each*MaxStripes - 1) / (each * MaxStripes)
 	return Chunk{
 		ID: id, Fragments: (size + f - 1) / f, FragmentSize: f, Size: size, EnvelopeSize: 800,
 		Time: time.Duration(seq) * 250 * time.Millisecond, Duration: 250 * time.Millisecond, Independent: seq%8 == 0,

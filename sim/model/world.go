@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"murmuration/chunker/envelope"
 	"murmuration/mesh/episub"
 	"murmuration/sim"
 )
@@ -67,7 +68,7 @@ func newWorld(p *sim.Plan) *world {
 	w.cuts = make([]bool, len(p.Cuts))
 	w.before, w.after = make([]episub.Stats, len(p.Nodes)), make([]episub.Stats, len(p.Nodes))
 	for i, size := range p.Chunks {
-		f := episub.FragmentSize(size, episub.MaxStripes)
+		f := envelope.FragmentSize(size)
 		n := (size + f - 1) / f
 		w.chunks = append(w.chunks, episub.Chunk{
 			ID: episub.ID{Seq: uint64(i)}, Fragments: n, FragmentSize: f, Size: size, EnvelopeSize: envelopeSize(size),
@@ -102,7 +103,7 @@ func newWorld(p *sim.Plan) *world {
 
 // envelopeSize returns the bytes of a chunk's envelope, fragment hashes included.
 func envelopeSize(size int) int {
-	f := episub.FragmentSize(size, episub.MaxStripes)
+	f := envelope.FragmentSize(size)
 	return 560 + 18*((size+f-1)/f)
 }
 
