@@ -124,7 +124,7 @@ type preset struct {
 // first contact, and an idle QUIC connection costs some 50 kB.
 var presets = map[Role]preset{
 	Viewer: {
-		d: 5, dLow: 4, dHigh: 8, dOut: 1, connLow: 64, connHigh: 128, neighbours: 24, neighboursMost: 30, machine: 48, upload: 10e6 / 8, logStreams: 16,
+		d: 5, dLow: 4, dHigh: 8, dOut: 1, connLow: 64, connHigh: 128, neighbours: 24, neighboursMost: 30, machine: 64, upload: 10e6 / 8, logStreams: 16,
 		windowSpan: time.Minute, windowBytes: 48 << 20, requestRate: 10, requestBurst: 40,
 	},
 	Seed: {

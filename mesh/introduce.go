@@ -17,10 +17,10 @@ import (
 // limit and no longer its acquaintance.
 const (
 	soonerNames = 4
-	soonerTries = 1
+	soonerTries = 2
 )
 
-// seekSooner asks a neighbour for peers through whom a track's stripes should come sooner, and tries one. It returns when to
+// seekSooner asks a neighbour for peers through whom a track's stripes should come sooner, and tries some. It returns when to
 // ask again.
 func (f *Feed) seekSooner(s *search) time.Duration {
 	n := f.node

@@ -108,7 +108,7 @@ type Mesh struct {
 	Random int `yaml:"random"` // neighbours opened at random; default 6
 	Sample int `yaml:"sample"` // peers discovered, from which the near ones are chosen; default 100
 	Kept   int `yaml:"kept"`   // above it, who opens another lets the farthest go that carries nothing; default 30
-	Most   int `yaml:"most"`   // neighbours held, opened by either side; default 48, as a viewer takes
+	Most   int `yaml:"most"`   // neighbours held, opened by either side; default 64, as a viewer takes
 	Origin int `yaml:"origin"` // neighbours that the origin wants, half of them near; default 48
 }
 
@@ -245,7 +245,7 @@ func (s *Scenario) defaults() {
 	or(&s.Mesh.Random, 6)
 	or(&s.Mesh.Sample, 100)
 	or(&s.Mesh.Kept, 30)
-	or(&s.Mesh.Most, 48)
+	or(&s.Mesh.Most, 64)
 	or(&s.Mesh.Origin, 48)
 	or(&s.Origin.Up, 100e6)
 	or(&s.Origin.Down, 100e6)

@@ -5,7 +5,7 @@ import "slices"
 // How peers ask for neighbours through whom their stripes come sooner, as real nodes do (mesh/introduce.go).
 const (
 	namesAsked  = 4
-	namesTried  = 1
+	namesTried  = 2
 	askPause    = int64(1e9)
 	askPauseMax = int64(10e9)
 )
@@ -17,7 +17,7 @@ type inquiry struct {
 }
 
 // inquire asks any neighbour of a node for those of its neighbours through whom the node's stripes should come sooner, and opens
-// a connection to the first that it has not tried.
+// connections to the first that it has not tried.
 func (w *world) inquire(now int64, id int32) {
 	n := &w.nodes[id]
 	q := &n.inquiry

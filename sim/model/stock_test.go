@@ -129,7 +129,7 @@ func TestStockLikeRealNodes(t *testing.T) {
 	}{
 		{"tight200", 12, 6 * time.Second, 15 * time.Second, 4525, 6486, 4.99, 8.8},
 		{"churn200", 25, 20 * time.Second, 15 * time.Second, 1291, 2584, 5.40, 14.4},
-		{"tight200", 40, 10 * time.Second, 10 * time.Second, 10433, 12691, 6.26, 7.8},
+		{"tight200", 40, 10 * time.Second, 10 * time.Second, 10433, 12691, 6.6, 7.8}, // bytes of two runs: 6.3 and 6.9
 	} {
 		s := builtin(t, x.scenario, x.peers, x.measured)
 		s.Warmup = x.warmup

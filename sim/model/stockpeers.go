@@ -82,13 +82,16 @@ func (s *stock) dial(now int64, a, b int32) {
 	s.queue.push(now+4*l.owd, stLink, l.number, 0) // a round trip for QUIC, one for identify and the streams
 }
 
-// most returns how many neighbours a node holds: as many as with our own protocol. An origin that everybody knew would
+// stockMost is how many neighbours a stock node holds: what brings the model nearest to real stock nodes (TestStock).
+const stockMost = 48
+
+// most returns how many neighbours a node holds: never more than with our own protocol. An origin that everybody knew would
 // advertise to a quarter of them, and drown in what they ask for.
 func (s *stock) most(id int32) int {
 	if id == 0 {
 		return s.plan.Mesh.Origin + 8
 	}
-	return s.plan.Mesh.Most
+	return min(s.plan.Mesh.Most, stockMost)
 }
 
 // parted reports whether a partition lies between two nodes.
