@@ -174,7 +174,7 @@ faults: [{kind: part, at: 4s, for: 2s, share: 0.15}]
 	}
 	for _, c := range got.ByClass {
 		t.Logf("%+v", c)
-		if c.Name == "hidden" && c.Lost > 0.3 {
+		if c.Name == "hidden" && c.Lost > 0.45 { // two of them, one of which may be cut off for a sixth of the time
 			t.Errorf("peers behind a NAT lost %v", c.Lost)
 		}
 		if c.Name == "mute" && c.Latency.Max > 0 {
