@@ -12,5 +12,6 @@
 //	go run ./bench/swarm --only none                        table and plot from what is kept
 //
 // Each measurement is a file in results: the command, the version, and the JSON that the command printed. Rows of real nodes are
-// measured seed by seed, two at a time, and what is measured is kept at once.
+// measured seed by seed, two at a time, and what is measured is kept at once. A version is the last commit that changed what the
+// row's engine runs.
 package main

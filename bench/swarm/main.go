@@ -135,16 +135,18 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	version, err := version(ctx, o.root)
-	if err != nil {
-		return err
+	versions := map[string]string{} // by kind
+	for _, k := range kinds {
+		if versions[k], err = version(ctx, o.root, k); err != nil {
+			return err
+		}
 	}
-	return errors.Join(o.measure(ctx, store, jobs, version), o.show(store))
+	return errors.Join(o.measure(ctx, store, jobs, versions), o.show(store))
 }
 
 // measure does the jobs, and keeps each outcome as soon as it is there. Real nodes run side by side, models one by one, since each
 // takes all processors.
-func (o *options) measure(ctx context.Context, s store, jobs []job, version string) error {
+func (o *options) measure(ctx context.Context, s store, jobs []job, versions map[string]string) error {
 	var parts []job
 	for _, j := range jobs {
 		parts = append(parts, j.parts()...)
@@ -154,6 +156,7 @@ func (o *options) measure(ctx context.Context, s store, jobs []job, version stri
 	crew.SetLimit(max(o.beside, 1))
 	for i, j := range parts {
 		say := func(what string) { fmt.Fprintf(os.Stderr, "[%d of %d] %s%s\n", i+1, len(parts), command(j), what) }
+		version := versions[j.Kind]
 		keeping.Lock()
 		old, err := s.read(j.file)
 		keeping.Unlock()

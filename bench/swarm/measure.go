@@ -47,12 +47,16 @@ func measure(ctx context.Context, murmur string, j job, progress io.Writer) (*me
 	return m, nil
 }
 
-// version names what is measured: the last commit that changed the mesh, the simulator or what they rest on, and a plus
-// where files differ from it.
-func version(ctx context.Context, root string) (string, error) {
+// version names what a kind of measurement measures: the last commit that changed the mesh, the simulator's engine or what
+// they rest on, and a plus where files differ from it.
+func version(ctx context.Context, root, kind string) (string, error) {
+	other := "sim/model"
+	if kind == onModel || kind == stockModel {
+		other = "sim/stack"
+	}
 	git := func(args ...string) (string, error) {
 		args = append(append([]string{"-C", root}, args...), "--",
-			"mesh", "sim", "chunker", "go.mod", ":!sim/report", ":!*_test.go", ":!*.md")
+			"mesh", "sim", "chunker", "go.mod", ":!"+other, ":!sim/report", ":!*_test.go", ":!*.md")
 		out, err := exec.CommandContext(ctx, "git", args...).Output()
 		return strings.TrimSpace(string(out)), err
 	}

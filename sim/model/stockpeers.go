@@ -82,7 +82,7 @@ func (s *stock) dial(now int64, a, b int32) {
 	s.queue.push(now+4*l.owd, stLink, l.number, 0) // a round trip for QUIC, one for identify and the streams
 }
 
-// stockMost is how many neighbours a stock node holds: what brings the model nearest to real stock nodes (TestStock).
+// stockMost is how many neighbours a stock node holds at most: with it the model was compared with real nodes (doc.go).
 const stockMost = 48
 
 // most returns how many neighbours a node holds: never more than with our own protocol. An origin that everybody knew would
