@@ -113,7 +113,7 @@ func main() {
 	flag.StringVar(&o.murmur, "murmur", "bin/murmur", "the command to measure with")
 	flag.StringVar(&o.only, "only", "", "scenarios, with commas between them, or with --growth numbers of peers; none: only write table and plot")
 	flag.StringVar(&o.engines, "engine", "", "model, stack, gossipsub (stock gossipsub, on the stack engine), gossipsub-model (a model of it), with commas between them; default all")
-	flag.IntVar(&o.seeds, "seeds", 3, "runs of each; planet10k has one")
+	flag.IntVar(&o.seeds, "seeds", 3, "runs of each")
 	flag.Uint64Var(&o.seed, "seed", 1, "the first seed, for rows of the stack engine that have those before it")
 	flag.IntVar(&o.beside, "jobs", min(runtime.NumCPU(), 2), "runs of real nodes side by side: each takes one processor, and up to 9 GB for 500 nodes")
 	flag.DurationVar(&o.measured, "for", 0, "virtual time to measure, instead of the scenarios' 60s")
@@ -229,9 +229,6 @@ func (o *options) jobs() ([]job, error) {
 				continue
 			}
 			j := job{Scenario: s.Name, Kind: k, Seed: o.seed, Seeds: o.seeds, For: o.measured, file: name + "-" + k}
-			if s.Peers >= 10_000 {
-				j.Seeds = 1
-			}
 			if name == onMatrix {
 				j.RTT = o.rtt
 			}

@@ -155,6 +155,11 @@ func TestShow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	bySeed := *r
+	bySeed.Runs = []measured{{Report: r.Report}}
+	if err := s.write("home200-stack", &bySeed); err != nil {
+		t.Fatal(err)
+	}
 	o := &options{root: root, only: "none"}
 	if err := o.run(t.Context()); err == nil {
 		t.Error("a folder without git has a version")
@@ -166,7 +171,7 @@ func TestShow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| 130 (220) |", "**400** (350 ✗)", "**0.2 %** (0 ✗)", "90 / 320", "`murmur sim home200 --engine model --seeds 3` at abc", "growth.svg", "## A model of stock gossipsub", "against real nodes\n\n| scenario | p50 | p99 |\n|---|---|---|\n| home200 | +0 % | +0 % |"} {
+	for _, want := range []string{"| 130 (220) |", "**400** (350 ✗)", "**0.2 %** (0 ✗)", "90 / 320", "`murmur sim home200 --engine model --seeds 3` at abc", "growth.svg", "| home200 | 1 | 130 / 400 | 40 / 80 | 0.2 % | 1.040 |", "## A model of stock gossipsub", "against real nodes\n\n| scenario | p50 | p99 |\n|---|---|---|\n| home200 | +0 % | +0 % |"} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("no %q in\n%s", want, b)
 		}

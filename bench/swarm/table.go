@@ -32,6 +32,13 @@ func (o *options) show(s store) error {
 			rows = columns + rows
 		}
 		fmt.Fprintf(&b, "\n## %s\n\n%s%s", part.title, part.about, rows)
+		if part.kind == onStack {
+			seeds, err := s.seeds(part.kind)
+			if err != nil {
+				return err
+			}
+			b.WriteString(seeds)
+		}
 	}
 	near, err := s.against(stock, stockModel, "The model of stock gossipsub against real nodes")
 	if err != nil {
@@ -82,8 +89,15 @@ const columns = `| scenario | p50 ms | p99 ms | lost | bytes | start-up p50 / p9
 |---|---|---|---|---|---|---|---|---|---|---|
 `
 
+// rows returns the lines of a table: what is kept of a kind.
 func (s store) rows(kind string) (string, error) {
 	var b strings.Builder
+	err := s.each(kind, func(name string, rec *record) { b.WriteString(row(name, rec)) })
+	return b.String(), err
+}
+
+// each calls f with what is kept of a kind, in the order of the tables.
+func (s store) each(kind string, f func(name string, rec *record)) error {
 	names := scenarios
 	for _, extra := range sim.Names() {
 		if !slices.Contains(names, extra) {
@@ -96,11 +110,28 @@ func (s store) rows(kind string) (string, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
-			return "", err
+			return err
 		}
-		b.WriteString(row(name, rec))
+		f(name, rec)
 	}
-	return b.String(), nil
+	return nil
+}
+
+// seeds says what the medians are of, where several seeds were measured one by one; nothing where none were.
+func (s store) seeds(kind string) (string, error) {
+	var b strings.Builder
+	err := s.each(kind, func(name string, rec *record) {
+		for i := range rec.Runs {
+			r := &rec.Runs[i].Report
+			x := &r.Systems[0]
+			fmt.Fprintf(&b, "| %s | %d | %.0f / %.0f | %.0f / %.0f | %s | %.3f |\n", name, r.FirstSeed,
+				x.Latency.P50, x.Latency.P99, x.Floor.P50, x.Floor.P99, percent(x.Lost), x.Overhead)
+		}
+	})
+	if err != nil || b.Len() == 0 {
+		return "", err
+	}
+	return "\nSeed by seed:\n\n| scenario | seed | p50 / p99 ms | floor p50 / p99 ms | lost | bytes |\n|---|---|---|---|---|---|\n" + b.String(), nil
 }
 
 func row(name string, rec *record) string {
