@@ -31,8 +31,8 @@ type TrackID struct {
 }
 
 // Topic returns the name of the gossipsub topic that carries the track's chunks: the first 12 bytes of the SHA2-256 of
-// what String returns, in base64url. The name goes with every fragment, twenty times a chunk and more: spelt out, it was a
-// fiftieth of all bytes.
+// what String returns, in base64url. The name goes with each chunk some thirty times: spelt out, it took 1.8 % of the
+// media more.
 func (t TrackID) Topic() string {
 	digest := sha256.Sum256([]byte(t.String()))
 	return topicPrefix + base64.RawURLEncoding.EncodeToString(digest[:topicDigest])
