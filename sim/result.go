@@ -99,8 +99,8 @@ func QuantilesOf(x []float64) Quantiles {
 	return Quantiles{P5: at(0.05), P50: at(0.5), P95: at(0.95), P99: at(0.99), Max: x[len(x)-1]}
 }
 
-// Median returns the results of several runs as one: of each number the median. Lists are taken from the run whose
-// p99 is in the middle.
+// Median returns the results of several runs as one: of each number the median, which of an even number of runs is the larger
+// of the middle two, so that two look as bad as the worse. Lists are taken from the run whose p99 is in the middle.
 func Median(runs []Result) Result {
 	if len(runs) == 0 {
 		return Result{}
@@ -115,14 +115,14 @@ func Median(runs []Result) Result {
 		}
 		return 0
 	})
-	out := order[(len(order)-1)/2]
+	out := order[len(order)/2]
 	pick := func(f func(r *Result) *float64) {
 		x := make([]float64, len(runs))
 		for i := range runs {
 			x[i] = *f(&runs[i])
 		}
 		slices.Sort(x)
-		*f(&out) = x[(len(x)-1)/2]
+		*f(&out) = x[len(x)/2]
 	}
 	for _, q := range []func(r *Result) *Quantiles{
 		func(r *Result) *Quantiles { return &r.Latency }, func(r *Result) *Quantiles { return &r.Startup },

@@ -225,6 +225,9 @@ func TestMedianAndMisses(t *testing.T) {
 	if m.Latency.P99 != 500 || m.Latency.P50 != 500 || m.Overhead != 0.5 {
 		t.Errorf("median %+v", m)
 	}
+	if m := Median(runs[1:]); m.Latency.P99 != 500 || m.Latency.P50 != 700 || m.Overhead != 0.5 {
+		t.Errorf("median of two %+v", m)
+	}
 	none := 0.0
 	got := Target{P50: 400, P99: 600, Lost: &none, Overhead: 1}.Misses(&m)
 	if len(got) != 1 || got[0].What != "p50" {

@@ -64,8 +64,7 @@ func (s store) keep(j job, version string, m *measured) error {
 	return s.write(j.file, r)
 }
 
-// sum makes one report of those of the runs, as murmur sim --seeds does. Of an even number, that with the highest p99 counts
-// twice: as long as a row's third seed is missing, its figures are those of the worse of the two, not of the better.
+// sum makes one report of those of the runs, as murmur sim --seeds does.
 func (r *record) sum() {
 	first := &r.Runs[0]
 	r.measured = measured{Report: first.Report}
@@ -79,10 +78,5 @@ func (r *record) sum() {
 		r.Seconds, r.CPU = r.Seconds+m.Seconds, r.CPU+m.CPU
 	}
 	r.Report.Seeds = len(results)
-	if len(results)%2 == 0 {
-		results = append(results, slices.MaxFunc(results, func(a, b sim.Result) int {
-			return cmp.Or(cmp.Compare(a.Latency.P99, b.Latency.P99), cmp.Compare(a.Latency.P50, b.Latency.P50))
-		}))
-	}
 	r.Report.Systems = []sim.Result{sim.Median(results)}
 }

@@ -69,7 +69,7 @@ Written by ` + "`go run ./bench/swarm`" + ` from swarm/results, one file a row: 
 course over time. Repeat a row by its command after ` + "`make build`" + `, or with ` + "`go run ./bench/swarm --only SCENARIO --engine ENGINE`" + `.
 
 3 Mbit/s in chunks of 250 ms, independent chunks three times the average; from the origin's publishing to the chunk
-complete at the peer, in virtual time, after 15 s of warm-up; medians over the seeds, of two the run with the higher p99. In
+complete at the peer, in virtual time, after 15 s of warm-up; medians over the seeds, of two the higher. In
 brackets the target, with ✗ where it is missed. Lost: later than 2 s. Bytes: received on streams, over bytes of media. Floor: the direct one-way delay plus
 one fragment's time on the origin's uplink and on the peer's downlink; above it: how much more the median peer, and the
 slowest hundredth, wait. world500-matrix is world500 on measured round trips between 234 cities (the WonderNetwork data of
