@@ -16,19 +16,19 @@ import (
 )
 
 type simCmd struct {
-	Scenario string        `arg:"" optional:"" help:"Name of a built-in scenario (--list), or a YAML file."`
-	Engine   string        `placeholder:"stack|model" help:"stack: real nodes with real QUIC in virtual time. model: the protocol alone, for thousands, and a model of stock gossipsub. Default: stack up to 500 peers."`
-	System   string        `placeholder:"gossipsub" help:"Run this system instead of murmuration."`
-	Against  string        `placeholder:"gossipsub" help:"Run a second system on the same scenario: gossipsub is stock go-libp2p-pubsub, or with --engine model a model of it."`
-	RTT      string        `name:"rtt" placeholder:"FILE" help:"CSV matrix of round trips in milliseconds between cities; peers are spread over them."`
-	Peers    int           `placeholder:"N" help:"Number of peers, instead of the scenario's."`
-	For      time.Duration `placeholder:"60s" help:"Length of what is measured, in virtual time, instead of the scenario's."`
-	Warmup   time.Duration `placeholder:"15s" help:"Virtual time before it, instead of the scenario's."`
-	Seeds    int           `default:"1" placeholder:"N" help:"Runs with different seeds; the figures are medians (${default})."`
-	Seed     uint64        `default:"1" placeholder:"S" help:"The first seed (${default}): who is where, who comes when, chunk sizes."`
-	JSON     bool          `name:"json" help:"Print the figures as one JSON object on standard output."`
-	HTML     string        `name:"html" placeholder:"FILE" help:"Write a report with plots, one file that needs nothing else."`
-	List     bool          `help:"List the built-in scenarios."`
+	Scenario string         `arg:"" optional:"" help:"Name of a built-in scenario (--list), or a YAML file."`
+	Engine   string         `placeholder:"stack|model" help:"stack: real nodes with real QUIC in virtual time. model: the protocol alone, for thousands, and a model of stock gossipsub. Default: stack up to 500 peers."`
+	System   string         `placeholder:"gossipsub" help:"Run this system instead of murmuration."`
+	Against  string         `placeholder:"gossipsub" help:"Run a second system on the same scenario: gossipsub is stock go-libp2p-pubsub, or with --engine model a model of it."`
+	RTT      string         `name:"rtt" placeholder:"FILE" help:"CSV matrix of round trips in milliseconds between cities; peers are spread over them."`
+	Peers    *int           `placeholder:"N" help:"Number of peers, instead of the scenario's."`
+	For      *time.Duration `placeholder:"60s" help:"Length of what is measured, in virtual time, instead of the scenario's."`
+	Warmup   *time.Duration `placeholder:"15s" help:"Virtual time before it, instead of the scenario's."`
+	Seeds    int            `default:"1" placeholder:"N" help:"Runs with different seeds; the figures are medians (${default})."`
+	Seed     uint64         `default:"1" placeholder:"S" help:"The first seed (${default}): who is where, who comes when, chunk sizes."`
+	JSON     bool           `name:"json" help:"Print the figures as one JSON object on standard output."`
+	HTML     string         `name:"html" placeholder:"FILE" help:"Write a report with plots, one file that needs nothing else."`
+	List     bool           `help:"List the built-in scenarios."`
 }
 
 // Help is shown below the flags.
@@ -95,6 +95,11 @@ func (c simCmd) Run(e *env) error {
 	if len(rep.Systems) == 0 {
 		e.say("nothing was measured yet: the warm-up takes %v of virtual time", s.Warmup)
 	}
+	for _, r := range rep.Systems {
+		if r.Latency.Max == 0 && r.Lost == 0 {
+			e.say("%s: no chunk counts, since peers do from %v after they come: measure longer, or later", r.Name, s.Settle)
+		}
+	}
 	if html != nil {
 		if err := report.Write(html, report.Page{Report: rep, Scenario: s, Command: c.command()}); err != nil {
 			return fmt.Errorf("report: %w", err)
@@ -137,14 +142,17 @@ func (c simCmd) scenario() (*sim.Scenario, error) {
 			return nil, err
 		}
 	}
-	if c.Peers != 0 {
-		s.Resize(c.Peers)
+	if c.Seeds < 1 {
+		return nil, errors.New("--seeds: at least one run is needed")
 	}
-	if c.For != 0 {
-		s.Duration = c.For
+	if c.Peers != nil {
+		s.Resize(*c.Peers)
 	}
-	if c.Warmup != 0 {
-		s.Warmup = c.Warmup
+	if c.For != nil {
+		s.Duration = *c.For
+	}
+	if c.Warmup != nil {
+		s.Warmup = *c.Warmup
 	}
 	return s, s.Check()
 }
@@ -161,9 +169,15 @@ func (c simCmd) command() string {
 	add(c.System != "", "--system %s", c.System)
 	add(c.Against != "", "--against %s", c.Against)
 	add(c.RTT != "", "--rtt %s", c.RTT)
-	add(c.Peers != 0, "--peers %d", c.Peers)
-	add(c.For != 0, "--for %v", c.For)
-	add(c.Warmup != 0, "--warmup %v", c.Warmup)
+	if c.Peers != nil {
+		add(true, "--peers %d", *c.Peers)
+	}
+	if c.For != nil {
+		add(true, "--for %v", *c.For)
+	}
+	if c.Warmup != nil {
+		add(true, "--warmup %v", *c.Warmup)
+	}
 	add(c.Seeds > 1, "--seeds %d", c.Seeds)
 	add(c.Seed > 1, "--seed %d", c.Seed)
 	return strings.Join(line, " ")

@@ -31,10 +31,13 @@ func TestSimRefuses(t *testing.T) {
 		{"unknown behaviour", []string{scenario("peers: 5\nclasses: [{up: 1M, behaviour: rude}]\n")}, exitUsage, "rude"},
 		{"too many peers", []string{"venue50", "--peers", "2000000"}, exitUsage, "peers"},
 		{"negative peers", []string{"venue50", "--peers=-1"}, exitUsage, "peers"},
+		{"no peers", []string{"venue50", "--peers", "0"}, exitUsage, "peers"},
 		{"no time", []string{"venue50", "--for", "1ms"}, exitUsage, "measured"},
+		{"no time at all", []string{"venue50", "--for", "0s"}, exitUsage, "measured"},
 		{"unknown engine", []string{"venue50", "--engine", "steam"}, exitUsage, "steam"},
 		{"unknown system", []string{"venue50", "--against", "pigeons"}, exitUsage, "pigeons"},
 		{"too many seeds", []string{"venue50", "--seeds", "100000"}, exitUsage, "seeds"},
+		{"no seeds", []string{"venue50", "--seeds", "0"}, exitUsage, "seeds"},
 		{"no matrix", []string{"venue50", "--rtt", "nowhere.csv"}, exitUsage, "nowhere.csv"},
 		{"matrix of words", []string{"venue50", "--rtt", matrix("city,a\na,far\n")}, exitUsage, `"far"`},
 		{"matrix of nothing", []string{"venue50", "--rtt", matrix("")}, exitUsage, "empty"},
@@ -75,6 +78,10 @@ func TestSimModel(t *testing.T) {
 	}
 	if !bytes.Contains(html, []byte("murmur sim venue50 --engine model --rtt "+rtt+" --peers 10 --for 3s --warmup 3s")) {
 		t.Error("the report does not say how to repeat it")
+	}
+	code, stdout, stderr = try(t, append(short, "--warmup", "0s")...)
+	if code != 0 || !strings.Contains(stderr, "no chunk counts") {
+		t.Errorf("exit code %d, without a warm-up\n%s%s", code, stdout, stderr)
 	}
 	code, stdout, stderr = try(t, append(short, "--json", "--seeds", "2")...)
 	var got struct {
