@@ -76,7 +76,7 @@ func TestPage(t *testing.T) {
 			t.Errorf("no section %q", title)
 		}
 	}
-	for _, s := range []string{"murmur sim venue50 --against gossipsub", "width=device-width", "prefers-color-scheme: dark", "a note", "&lt;striped&gt;", "peers: 50"} {
+	for _, s := range []string{"murmur sim venue50 --against gossipsub", "width=device-width", "prefers-color-scheme: dark", "a note", "&lt;striped&gt;", "peers: 50", "<td>2</td><td>–</td><td>–</td><td>–</td><td>1</td>"} {
 		if !strings.Contains(text, s) {
 			t.Errorf("the page lacks %q", s)
 		}
