@@ -168,7 +168,8 @@ func (sh *shard) transmit(now int64, l *nodeLink, m *message, frame []byte) {
 	took := int64(float64(wire(m.size)) / l.upRate)
 	l.upFree = now + took
 	gone := l.upFree + min(int64(float64(l.waiting)/l.upRate), ahead)
-	m.age += gone - m.since
+	// What a real node says of a chunk's age ends where it hands the message over: what the uplink takes from there is not in it.
+	m.age += now - m.since
 	at := gone + c.owd + jitter(sh.rng, w.nodes[e.node].jitter) + jitter(sh.rng, w.nodes[m.to].jitter)
 	if c.loss > 0 {
 		late := lossDelay(sh.rng, c.loss, c.owd, m.size)
