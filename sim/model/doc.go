@@ -28,8 +28,8 @@
 //	liars, 60 s                              26023 / 46779, 7.1                       1465 / 5892, 4.6 (median)
 //
 // Bytes, duplicates and the origin's copies agree within a tenth, but for the origin's under churn (a fifth more) and bytes in long
-// runs. Where uplinks are short by far, so does latency; elsewhere the model is faster, by up to a half, and where packets are lost by
-// far more, since its connections never slow down (lane.go): it errs in gossipsub's favour. Overload grows with time, so a minute is
+// runs. Where uplinks are short by far, so does latency; elsewhere the model is faster, by up to a half, and on long ways with
+// lost packets by far more, since its connections never slow down (lane.go): it errs in gossipsub's favour. Overload grows with time, so a minute is
 // worse than seconds.
 // Of 200 peers, which real nodes take too long for, DESIGN.md has 2666 / 4622 from a sketch on real nodes (chunks of 94 kB);
 // the model gives 2664 to 2879 / 3562 to 4021 for 4 s after 5 s, and 8.5 s after a minute.
