@@ -24,13 +24,12 @@
 //	venue50, chunks of 94 kB, 5 s after 10 s 1746 to 1938 / 2739 to 3420, 5.3 to 5.7  1394 to 1570 / 2316 to 2656, 5.2 to 5.5
 //	venue50, 15 s                            2825 / 4769, 6.3                         1686 to 1739 / 3104 to 3313, 5.7 to 5.9
 //	venue50, 60 s                            4102 / 8061, 6.5                         1849 to 2995 / 3927 to 7108, 6.1 to 6.5
+//	home200, 60 s                            12947 / 18697, 6.0                       10311 / 16881, 6.0 (median)
 //	tight200, 60 s                           32309 / 57878, 4.6                       30773 / 49861, 5.7 (median)
 //	liars, 60 s                              26023 / 46779, 7.1                       1465 / 5892, 4.6 (median)
 //
-// Bytes, duplicates and the origin's copies agree within a tenth, but for the origin's under churn (a fifth more) and bytes in long
-// runs. Where uplinks are short by far, so does latency; elsewhere the model is faster, by up to a half, and on long ways with
-// lost packets by far more, since its connections never slow down (lane.go): it errs in gossipsub's favour. Overload grows with time, so a minute is
-// worse than seconds.
-// Of 200 peers, which real nodes take too long for, DESIGN.md has 2666 / 4622 from a sketch on real nodes (chunks of 94 kB);
-// the model gives 2664 to 2879 / 3562 to 4021 for 4 s after 5 s, and 8.5 s after a minute.
+// Bytes, duplicates and the origin's copies agree within a tenth, but for the origin's under churn (a fifth more) and bytes in
+// the two last rows. Where uplinks are short by far, so does latency; elsewhere the model is faster, by up to a half, and on
+// long ways with lost packets by far more, since its connections never slow down (lane.go): it errs in gossipsub's favour.
+// Overload grows with time, so a minute is worse than seconds.
 package model
