@@ -7,16 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"time"
 )
-
-// Check reports what is wrong with a scenario that was changed after it was loaded.
-func (s *Scenario) Check() error {
-	if s.Duration < time.Second || s.Duration > 24*time.Hour || s.Warmup < 0 || s.Warmup > time.Hour {
-		return fmt.Errorf("%w %s: it is measured for 1s to 24h, after a warm-up of at most 1h", ErrScenario, s.Name)
-	}
-	return s.check()
-}
 
 // Resize changes the number of peers, and of those that come as a crowd in proportion.
 func (s *Scenario) Resize(peers int) {

@@ -34,7 +34,7 @@ func (r *Rate) UnmarshalYAML(node *yaml.Node) error {
 		}
 	}
 	v, err := strconv.ParseFloat(text, 64)
-	if err != nil || v < 0 {
+	if err != nil || !(v >= 0 && v*unit <= 1e12) {
 		return fmt.Errorf("%q is not a rate such as 20M", node.Value)
 	}
 	*r = Rate(v * unit)
@@ -263,33 +263,4 @@ func (s *Scenario) defaults() {
 	for i := range s.Faults {
 		or(&s.Faults[i].Share, 0.2)
 	}
-}
-
-func (s *Scenario) check() error {
-	switch {
-	case s.Peers < 1 || s.Peers > 1_000_000:
-		return fmt.Errorf("%w %s: peers must be 1 to 1000000", ErrScenario, s.Name)
-	case len(s.Classes) == 0:
-		return fmt.Errorf("%w %s: no classes of peers", ErrScenario, s.Name)
-	case s.Track.Keyframe >= float64(s.Track.Group):
-		return fmt.Errorf("%w %s: a keyframe chunk cannot be the whole group", ErrScenario, s.Name)
-	case s.Mesh.Most > 64 || s.Mesh.Origin > 56:
-		return fmt.Errorf("%w %s: mesh.most is at most 64, mesh.origin 56", ErrScenario, s.Name)
-	case s.Join.Crowd != nil && (s.Join.Crowd.Peers < 1 || s.Join.Crowd.Peers > s.Peers):
-		return fmt.Errorf("%w %s: the crowd must be of the peers", ErrScenario, s.Name)
-	}
-	for _, c := range s.Classes {
-		if c.Up <= 0 || c.Loss < 0 || c.Loss > 0.5 {
-			return fmt.Errorf("%w %s: class %q needs an uplink, and at most half its packets lost", ErrScenario, s.Name, c.Name)
-		}
-		if !slices.Contains([]Behaviour{Honest, Mute, Garbage, Free}, c.Behaviour) {
-			return fmt.Errorf("%w %s: class %q: behaviour %q", ErrScenario, s.Name, c.Name, c.Behaviour)
-		}
-	}
-	for _, f := range s.Faults {
-		if f.Kind != "fail" && f.Kind != "part" {
-			return fmt.Errorf("%w %s: fault %q is neither fail nor part", ErrScenario, s.Name, f.Kind)
-		}
-	}
-	return nil
 }

@@ -45,6 +45,26 @@ func TestParseRefuses(t *testing.T) {
 		"bad behaviour": "peers: 3\nclasses: [{up: 1M, behaviour: odd}]",
 		"bad fault":     "peers: 3\nclasses: [{up: 1M}]\nfaults: [{kind: flood}]",
 		"crowd of more": "peers: 3\nclasses: [{up: 1M}]\njoin: {crowd: {peers: 4}}",
+
+		"chunks back in time":   "peers: 3\nclasses: [{up: 1M}]\ntrack: {chunk: -1s}",
+		"chunks without end":    "peers: 3\nclasses: [{up: 1M}]\ntrack: {chunk: 1ns}",
+		"sizes of any kind":     "peers: 3\nclasses: [{up: 1M}]\ntrack: {vary: 100}",
+		"keyframe of less":      "peers: 3\nclasses: [{up: 1M}]\ntrack: {keyframe: -1}",
+		"churn without end":     "peers: 3\nclasses: [{up: 1M}]\nchurn: {share: 50, every: 1ns}",
+		"churn without a time":  "peers: 3\nclasses: [{up: 1M}]\nchurn: {share: 0.5}",
+		"negative neighbours":   "peers: 3\nclasses: [{up: 1M}]\nmesh: {near: -5}",
+		"late before it is out": "peers: 3\nclasses: [{up: 1M}]\nlate: -1s",
+		"fault of more":         "peers: 3\nclasses: [{up: 1M}]\nfaults: [{kind: fail, share: 2}]",
+		"crowd of yesterday":    "peers: 3\nclasses: [{up: 1M}]\njoin: {crowd: {peers: 1, at: -100s}}",
+		"window of nothing":     "peers: 3\nclasses: [{up: 1M}]\nlinks: {window: -1}",
+		"delays back in time":   "peers: 3\nclasses: [{up: 1M}]\nplace: {plane: {width: 1ms, height: 1ms, base: -5ms}}",
+		"no number":             "peers: 3\nclasses: [{up: NaN}]",
+		"loss of no number":     "peers: 3\nclasses: [{up: 1M, loss: .nan}]",
+		"negative share":        "peers: 3\nclasses: [{up: 1M, share: -1}]",
+		"rates that fall":       "peers: 3\nclasses: [{up_p10_p50_p90: [95M, 20M, 10M]}]",
+		"last mile backwards":   "peers: 3\nclasses: [{up: 1M, last_mile: [20ms, 3ms]}]",
+		"negative jitter":       "peers: 3\nclasses: [{up: 1M, jitter: -3ms}]",
+		"origin that loses all": "peers: 3\norigin: {loss: 0.9}\nclasses: [{up: 1M}]",
 	} {
 		if _, err := Parse([]byte(text)); !errors.Is(err, ErrScenario) {
 			t.Errorf("%s: %v", name, err)
