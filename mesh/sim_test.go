@@ -235,7 +235,7 @@ func TestEveryoneGetsEveryChunkOnce(t *testing.T) {
 // degree, and the chunks are there within a second, though uplinks carry six streams at most.
 func TestAudienceOnHomeUplinks(t *testing.T) {
 	inVirtualTime(t, 30*time.Millisecond, func(t *testing.T, w *internet) {
-		const peers, chunks = 20, 40 // ten seconds: in the first two or three the trees form, which the median must not be of
+		const peers, chunks = 20, 40 // ten seconds: in the first few the trees form, which the median must not be of
 		origin := w.node(Config{Role: Origin}, 100, 100)
 		ot := mustJoin(t, origin, JoinConfig{Publish: true})
 		mustFollow(t, origin)

@@ -6,21 +6,17 @@ import (
 	"time"
 )
 
-// Check reports what is wrong with a scenario that was changed after it was loaded.
+// Check holds a scenario, loaded or changed after that, within bounds in which a simulation makes sense and ends.
 func (s *Scenario) Check() error {
-	if s.Duration < time.Second || s.Duration > 24*time.Hour || s.Warmup < 0 || s.Warmup > time.Hour {
-		return s.wrong("it is measured for 1s to 24h, after a warm-up of at most 1h")
-	}
-	return s.check()
-}
-
-// check holds what a file says within bounds in which a simulation makes sense and ends.
-func (s *Scenario) check() error {
 	for _, c := range []struct {
 		fine bool
 		want string
 	}{
 		{s.Peers >= 1 && s.Peers <= 1_000_000, "peers must be 1 to 1000000"},
+		{
+			within(s.Duration, time.Second, 24*time.Hour) && within(s.Warmup, 0, time.Hour),
+			"it is measured for 1s to 24h, after a warm-up of at most 1h",
+		},
 		{len(s.Classes) > 0, "no classes of peers"},
 		{within(s.Settle, 0, time.Hour) && within(s.Late, time.Millisecond, time.Minute), "settle is at most 1h, late 1ms to 1m"},
 		{s.Track.Bitrate >= 8e3 && s.Track.Bitrate <= 1e9, "track.bitrate is 8k to 1G"},
@@ -79,14 +75,14 @@ func (c *Class) wants() string {
 	switch {
 	case c.Up < 8e3:
 		return "it needs an uplink, of 8k at least"
-	case u[1] != 0 && !(u[0] > 0 && u[0] <= u[1] && u[1] <= u[2]):
+	case u != [3]Rate{} && !(u[0] > 0 && u[0] <= u[1] && u[1] <= u[2]):
 		return "the three rates of up_p10_p50_p90 must grow"
 	case c.Down < 8e3:
 		return "a downlink has 8k at least"
 	case !(c.Loss >= 0 && c.Loss <= 0.5):
 		return "at most half its packets can be lost"
-	case !(c.Share >= 0):
-		return "a share cannot be negative"
+	case !(c.Share >= 0 && c.Share <= 1e9):
+		return "a share is 0 to 1000000000"
 	case !within(c.LastMile[0], 0, 10*time.Second) || !within(c.LastMile[1], c.LastMile[0], 10*time.Second):
 		return "last_mile is two delays, the lesser first, of at most 10s"
 	case !within(c.Jitter, 0, 10*time.Second):

@@ -213,7 +213,7 @@ func Parse(b []byte) (*Scenario, error) {
 		return nil, fmt.Errorf("%w: %w", ErrScenario, err)
 	}
 	s.defaults()
-	return s, s.check()
+	return s, s.Check()
 }
 
 func or[T comparable](v *T, def T) {

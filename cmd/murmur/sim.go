@@ -170,13 +170,13 @@ func (c simCmd) command() string {
 	add(c.Against != "", "--against %s", c.Against)
 	add(c.RTT != "", "--rtt %s", c.RTT)
 	if c.Peers != nil {
-		add(true, "--peers %d", *c.Peers)
+		line = append(line, fmt.Sprintf("--peers %d", *c.Peers))
 	}
 	if c.For != nil {
-		add(true, "--for %v", *c.For)
+		line = append(line, fmt.Sprintf("--for %v", *c.For))
 	}
 	if c.Warmup != nil {
-		add(true, "--warmup %v", *c.Warmup)
+		line = append(line, fmt.Sprintf("--warmup %v", *c.Warmup))
 	}
 	add(c.Seeds > 1, "--seeds %d", c.Seeds)
 	add(c.Seed > 1, "--seed %d", c.Seed)

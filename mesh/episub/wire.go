@@ -188,7 +188,7 @@ func (a *Asks) decode(r *reader) {
 type Header struct {
 	ID    ID    // travels as the group
 	Index int   // fragment index, or EnvelopeIndex
-	Age   int64 // nanoseconds from publish to when the sender put it on the wire
+	Age   int64 // nanoseconds from publish to when the sender handed it to the connection
 	Hops  uint8 // hops from the origin to the sender
 }
 
